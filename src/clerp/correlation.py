@@ -1,0 +1,194 @@
+"""Vectors to correlation scores, and scores to what chance would give.
+
+The correlation score of a channel is the mean cosine similarity over all pairs of a feature's
+windows, C(P) = 2 / (n (n - 1)) * sum over i < j of cos(E(w_i), E(w_j)) (the score-then-label
+protocol). With unit vectors u the sum over pairs is (|sum u|^2 - n) / 2, so no pair is ever formed.
+
+Calibration compares C with the C of n windows cut at random positions, away from the peaks, of the
+same evidence: raw scores of one-token and of seventeen-token windows live on different scales.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Float32
+
+from clerp.embedding import embed_unit
+from clerp.errors import EvidenceError
+from clerp.evidence import ActivationExample, FeatureEvidence
+from clerp.plugins import Embedder
+from clerp.windows import Window, cut_at
+
+MIN_WINDOWS = 5
+"""With fewer windows a channel is not scored."""
+MIN_POOL = 50
+POOL = 3000
+DRAWS = 2000
+# A position counts as away from the peak below this share of the peak's activation.
+_QUIET = 0.1
+# Ties must not flip with the batch an embedder ran in, which moves floats by about 1e-7.
+_DECIMALS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """How alike the windows of one channel are over a feature's examples."""
+
+    raw: float
+    """Mean cosine similarity over all pairs of windows, -1 to 1."""
+    weighted: float
+    """The same, each pair weighted by the product of its peak activations."""
+    n: int
+    """Windows that have content."""
+    expected: float | None = None
+    """Raw score of n windows drawn at random; None without calibration, like z and p."""
+    z: float | None = None
+    """Standard deviations above windows drawn at random."""
+    p: float | None = None
+    """Share of random draws that score at least as high."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Null:
+    """Raw scores of windows drawn at random, for one window and every number of windows."""
+
+    scores: Float[np.ndarray, "draw n"]
+    """Column n - 1 holds the sorted scores of n windows; column 0 is unused."""
+
+    def calibrate(self, score: Score) -> Score:
+        """Add expectation, z and p to a raw score."""
+        draws = self.scores[:, min(score.n, self.scores.shape[1]) - 1]
+        expected, spread = float(draws.mean()), float(draws.std())
+        exceeded = len(draws) - int(np.searchsorted(draws, score.raw))
+        return Score(
+            raw=score.raw,
+            weighted=score.weighted,
+            n=score.n,
+            expected=round(expected, _DECIMALS),
+            z=round((score.raw - expected) / spread, 2) if spread > 0 else 0.0,
+            p=round((1 + exceeded) / (1 + len(draws)), 5),
+        )
+
+
+def correlate(
+    unit: Float32[np.ndarray, "window dimension"], weights: Float[np.ndarray, " window"]
+) -> Score | None:
+    """Score one channel of one feature; rows of zeros (windows without content) do not count.
+
+    Args:
+        unit: Unit vectors of the windows.
+        weights: Peak activation of each window's example.
+
+    Returns:
+        The score, or None when fewer than `MIN_WINDOWS` windows have content.
+    """
+    present = unit.any(axis=1)
+    n = int(present.sum())
+    if n < MIN_WINDOWS:
+        return None
+    vectors = unit[present].astype(np.float64)
+    relative = weights[present].astype(np.float64) / weights[present].max()
+    return Score(
+        raw=_mean_over_pairs(vectors, np.ones(n)),
+        weighted=_mean_over_pairs(vectors, relative),
+        n=n,
+    )
+
+
+def score_channel(
+    evidence: Sequence[FeatureEvidence],
+    window: Window,
+    embedder: Embedder,
+    null: Null | None,
+) -> list[Score | None]:
+    """Score one window of many features, embedding each distinct text once."""
+    texts = [cut_at(e, window, e.peak) for known in evidence for e in known.top]
+    vectors = embed_unit(texts, embedder)
+    scores: list[Score | None] = []
+    start = 0
+    for known in evidence:
+        stop = start + len(known.top)
+        weights = np.array([e.peak_activation for e in known.top])
+        score = correlate(vectors[start:stop], weights) if known.top else None
+        scores.append(null.calibrate(score) if null and score else score)
+        start = stop
+    return scores
+
+
+def build_null(evidence: Sequence[FeatureEvidence], window: Window, embedder: Embedder) -> Null:
+    """Score windows cut at random positions away from the peaks of all the evidence.
+
+    Seeded, and independent of the order of the evidence.
+
+    Raises:
+        EvidenceError: The evidence has too little text away from the peaks.
+    """
+    texts = _quiet_windows(evidence, window)
+    vectors = embed_unit(texts, embedder)
+    vectors = vectors[vectors.any(axis=1)]
+    if len(vectors) < MIN_POOL:
+        raise EvidenceError(
+            f"only {len(vectors)} windows of text away from the peaks, too few to calibrate "
+            f"the {window.name} score",
+            remedy="Use --rule protocol, or evidence with more examples",
+        )
+    largest = max(len(known.top) for known in evidence)
+    return Null(_draw_scores(vectors, largest))
+
+
+def build_nulls(
+    evidence: Sequence[FeatureEvidence], windows: Sequence[Window], embedder: Embedder
+) -> Mapping[str, Null]:
+    """Build one null for each window, by channel name."""
+    return {window.name: build_null(evidence, window, embedder) for window in windows}
+
+
+def _mean_over_pairs(
+    vectors: Float[np.ndarray, "window dimension"], weights: Float[np.ndarray, " window"]
+) -> float:
+    squares = float((weights**2).sum())
+    total = weights @ vectors
+    pairs = float(weights.sum()) ** 2 - squares
+    return round((float(total @ total) - squares) / pairs, _DECIMALS) if pairs > 0 else 0.0
+
+
+def _quiet_windows(evidence: Sequence[FeatureEvidence], window: Window) -> list[str]:
+    """Cut about `POOL` windows, the same number from every example, seeded by the text itself."""
+    examples = sorted(
+        (example for known in evidence for example in known.top),
+        key=lambda e: (e.tokens, e.peak),
+    )
+    each = max(1, -(-POOL // max(1, len(examples))))
+    rng = np.random.default_rng(0)
+    chosen = examples
+    if len(examples) > POOL:
+        chosen = [examples[i] for i in sorted(rng.choice(len(examples), POOL, replace=False))]
+    texts: list[str] = []
+    for example in chosen:
+        quiet = _quiet_positions(example)
+        picked = rng.choice(quiet, min(each, len(quiet)), replace=False) if len(quiet) else []
+        texts.extend(cut_at(example, window, int(position)) for position in picked)
+    return texts
+
+
+def _quiet_positions(example: ActivationExample) -> np.ndarray:
+    quiet = example.activations < _QUIET * example.peak_activation
+    return np.flatnonzero(quiet)
+
+
+def _draw_scores(
+    vectors: Float32[np.ndarray, "window dimension"], largest: int
+) -> Float[np.ndarray, "draw n"]:
+    """Score `DRAWS` random sets; a set of n extends the set of n - 1, so all n cost one pass."""
+    rng = np.random.default_rng(0)
+    size = min(largest, len(vectors))
+    scores = np.zeros((DRAWS, size))
+    sums = np.zeros((DRAWS, vectors.shape[1]), dtype=np.float32)
+    order = rng.permuted(np.tile(np.arange(len(vectors)), (DRAWS, 1)), axis=1)[:, :size]
+    for column in range(size):
+        sums += vectors[order[:, column]]
+        n = column + 1
+        if n > 1:
+            scores[:, column] = (np.einsum("ij,ij->i", sums, sums) - n) / (n * (n - 1))
+    return np.sort(scores, axis=0)

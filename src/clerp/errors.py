@@ -1,0 +1,79 @@
+"""Every error that clerp raises on purpose.
+
+ClerpError                     caught by the command line: one line, no traceback
+├── UsageError                 a flag, setting or argument that cannot be used
+├── InputError                 something that was read is not what it should be
+│   ├── GraphError             an attribution graph
+│   └── EvidenceError          a source of activation examples
+├── OutputError                a file that could not be written
+├── LedgerError                the ledger could not be opened, read or written
+├── PluginError                unknown, registered twice or lacking a dependency
+└── LabelerError               a labeler broke: the feature is `failed`
+    ├── TransportError         the provider did not answer, or refused
+    └── AnswerError            the provider answered something that is not a label
+"""
+
+
+class ClerpError(Exception):
+    """What went wrong, where, and what to do about it.
+
+    Args:
+        what: The fault, without a full stop.
+        where: File and place (line, key, node), if there is one.
+        remedy: One sentence with the next step, if there is one.
+    """
+
+    exit_code = 1
+
+    def __init__(self, what: str, *, where: str = "", remedy: str = "") -> None:
+        super().__init__(what, where, remedy)
+        self.what = what
+        self.where = where
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        place = f"{self.where}: " if self.where else ""
+        remedy = f". {self.remedy}" if self.remedy else ""
+        return f"{place}{self.what}{remedy}"
+
+
+class UsageError(ClerpError):
+    """A flag, setting or argument that cannot be used."""
+
+
+class InputError(ClerpError):
+    """Something that was read is not what it should be."""
+
+
+class GraphError(InputError):
+    """An attribution graph that cannot be read."""
+
+
+class EvidenceError(InputError):
+    """A source of activation examples that cannot be read."""
+
+
+class OutputError(ClerpError):
+    """A file that could not be written; what was there before is unchanged."""
+
+
+class LedgerError(ClerpError):
+    """The ledger could not be opened, read or written."""
+
+
+class PluginError(ClerpError):
+    """A plugin that is unknown, registered twice or lacks a dependency."""
+
+
+class LabelerError(ClerpError):
+    """A labeler broke; the feature becomes `failed` with this reason."""
+
+    exit_code = 2
+
+
+class TransportError(LabelerError):
+    """The provider did not answer, or refused."""
+
+
+class AnswerError(LabelerError):
+    """The provider answered something that is not a label."""

@@ -1,0 +1,37 @@
+"""Attribution-graph JSON, lossless in and out."""
+
+from clerp.graph.annotation import NodeAnnotation, annotate
+from clerp.graph.document import DEFAULT_MAX_BYTES
+from clerp.graph.flavour import Flavour, NodeKind
+from clerp.graph.influence import InfluenceShares
+from clerp.graph.links import LogitEdge
+from clerp.graph.model import AttributionGraph, FeatureNode
+from clerp.graph.reading import SCHEMA_VERSION, read_graph
+from clerp.graph.shape import NodePlace
+from clerp.graph.targets import (
+    list_viewer_faults,
+    prepare_for_circuit_tracer,
+    update_graph_index,
+)
+from clerp.graph.transcoder import TranscoderIdentity
+from clerp.graph.writing import write_document
+
+__all__ = [
+    "DEFAULT_MAX_BYTES",
+    "SCHEMA_VERSION",
+    "AttributionGraph",
+    "FeatureNode",
+    "Flavour",
+    "InfluenceShares",
+    "LogitEdge",
+    "NodeAnnotation",
+    "NodeKind",
+    "NodePlace",
+    "TranscoderIdentity",
+    "annotate",
+    "list_viewer_faults",
+    "prepare_for_circuit_tracer",
+    "read_graph",
+    "update_graph_index",
+    "write_document",
+]

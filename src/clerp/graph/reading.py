@@ -1,0 +1,224 @@
+"""A file or a parsed dict to an attribution graph."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from pathlib import Path, PurePath
+from typing import Any
+
+from clerp.errors import GraphError
+from clerp.feature import FeatureId
+from clerp.graph.digest import digest_graph
+from clerp.graph.document import DEFAULT_MAX_BYTES, Document, copy_document, load_document
+from clerp.graph.flavour import (
+    KIND_OF_TYPE,
+    Flavour,
+    NodeKind,
+    detect_flavour,
+    identify,
+    kind_of,
+    shorten,
+)
+from clerp.graph.influence import InfluenceShares, measure_shares
+from clerp.graph.links import (
+    LogitEdge,
+    NodeIds,
+    NotedLinks,
+    find_ambiguous,
+    list_logit_edges,
+    read_links,
+)
+from clerp.graph.model import AttributionGraph, FeatureNode
+from clerp.graph.shape import (
+    GraphShape,
+    NodePlace,
+    NodeShape,
+    RecordShape,
+    VersionShape,
+    check,
+    check_graph,
+)
+from clerp.graph.transcoder import identify_transcoders
+from clerp.labels import is_placeholder
+
+SCHEMA_VERSION = 1
+"""Of `metadata.clerp`, clerp's own record in a labelled graph."""
+
+_SHOWN_IDS = 5
+
+
+def read_graph(
+    source: str | Path | Mapping[str, object], *, max_bytes: int = DEFAULT_MAX_BYTES
+) -> AttributionGraph:
+    """Read an attribution graph of any flavour.
+
+    Args:
+        source: Path of a JSON file, plain, gzip or zstd; or a parsed graph, which is copied.
+        max_bytes: Cap on the bytes of JSON, in the file and decompressed.
+
+    Raises:
+        GraphError: It cannot be read, or is no attribution graph with at least one feature.
+    """
+    if isinstance(source, Mapping):
+        where = "the given graph"
+        return _build(copy_document(source, where, max_bytes), where, "")
+    path = Path(source)
+    return _build(load_document(path, max_bytes), str(path), _stem(path))
+
+
+def _build(document: Document, where: str, name: str) -> AttributionGraph:
+    shape = check_graph(document, where)
+    metadata = shape.metadata
+    nodes = shape.read_nodes(where)
+    ids = _collect_ids(nodes, where)
+    noted = read_links(document, ids, where)
+    flavour = detect_flavour(metadata, nodes.values())
+    shares = measure_shares(nodes, where)
+    features = _list_features(nodes, flavour, shares, _read_own_labels(shape, where), where)
+    return AttributionGraph(
+        name=name or PurePath(metadata.slug or "graph").name,
+        document=document,
+        flavour=flavour,
+        slug=metadata.slug or "",
+        scan=metadata.scan or "",
+        prompt=metadata.prompt or "",
+        prompt_tokens=metadata.prompt_tokens,
+        feature_nodes=features,
+        shares=shares,
+        notes=(*_note_ambiguous(ids.ambiguous, noted.n_ambiguous), *_note_types(nodes)),
+        digest=digest_graph(metadata, nodes, noted.into_logits),
+        transcoder_identity=identify_transcoders(metadata),
+        _by_feature=_group(features),
+        _logit_edges=_list_logit_edges(noted, nodes, features, ids.ambiguous),
+    )
+
+
+def _collect_ids(nodes: Mapping[NodePlace, NodeShape], where: str) -> NodeIds:
+    return NodeIds(
+        known={node.node_id for node in nodes.values()},
+        ambiguous=find_ambiguous(nodes, where),
+        logits={node.node_id for node in nodes.values() if kind_of(node) is NodeKind.LOGIT},
+    )
+
+
+def _list_logit_edges(
+    noted: NotedLinks,
+    nodes: Mapping[NodePlace, NodeShape],
+    features: tuple[FeatureNode, ...],
+    ambiguous: AbstractSet[str],
+) -> dict[FeatureId, tuple[LogitEdge, ...]]:
+    logits = {
+        node.node_id: node
+        for node in nodes.values()
+        if kind_of(node) is NodeKind.LOGIT and node.node_id not in ambiguous
+    }
+    sources = {
+        node.node_id: (node.feature, node.ctx_idx)
+        for node in features
+        if node.node_id not in ambiguous
+    }
+    return list_logit_edges(noted.into_logits, logits, sources)
+
+
+def _stem(path: Path) -> str:
+    name = path.name
+    for suffix in (".gz", ".zst", ".json"):
+        name = name.removesuffix(suffix)
+    return name
+
+
+def _list_features(
+    nodes: Mapping[NodePlace, NodeShape],
+    flavour: Flavour,
+    shares: InfluenceShares | None,
+    own_labels: Mapping[str, str] | None,
+    where: str,
+) -> tuple[FeatureNode, ...]:
+    found = [
+        _make_feature_node(place, node, identify(node, flavour, where, place), shares, own_labels)
+        for place, node in nodes.items()
+        if kind_of(node) is NodeKind.FEATURE
+    ]
+    if not found:
+        types = ", ".join(sorted({shorten(node.feature_type) for node in nodes.values()}))
+        raise GraphError(
+            f"no feature nodes among {len(nodes)} nodes",
+            where=where,
+            remedy=f"Types: {types or 'none'}",
+        )
+    return tuple(found)
+
+
+def _make_feature_node(
+    place: NodePlace,
+    node: NodeShape,
+    feature: FeatureId,
+    shares: InfluenceShares | None,
+    own_labels: Mapping[str, str] | None,
+) -> FeatureNode:
+    return FeatureNode(
+        place=place,
+        node_id=node.node_id,
+        feature=feature,
+        ctx_idx=node.ctx_idx,
+        activation=node.activation,
+        share=shares.by_place.get(place) if shares else None,
+        foreign_label="" if _is_own(node, feature, own_labels) else _label_of(node),
+    )
+
+
+def _label_of(node: NodeShape) -> str:
+    text = node.clerp or ""
+    return "" if is_placeholder(text) else text
+
+
+def _is_own(node: NodeShape, feature: FeatureId, own_labels: Mapping[str, str] | None) -> bool:
+    """Say whether the text is as clerp wrote it; a text that was edited since is not."""
+    if own_labels is None or node.clerp_status in (None, "kept"):
+        return False
+    return own_labels.get(str(feature)) == node.clerp
+
+
+def _read_own_labels(shape: GraphShape, where: str) -> dict[str, str] | None:
+    """Return the text that clerp wrote for each feature, or None for a graph that it did not."""
+    record: Any = shape.metadata.clerp
+    if record is None:
+        return None
+    place = "metadata.clerp"
+    version = check(record, VersionShape, where, place).schema_version
+    if version > SCHEMA_VERSION:
+        raise GraphError(
+            f"labelled by a newer clerp (schema {version}, this one reads {SCHEMA_VERSION})",
+            where=f"{where}, {place}",
+            remedy="Run: pip install --upgrade clerp",
+        )
+    features = check(record, RecordShape, where, place).features
+    return {feature: recorded.clerp for feature, recorded in features.items()}
+
+
+def _group(features: tuple[FeatureNode, ...]) -> dict[FeatureId, tuple[FeatureNode, ...]]:
+    groups: defaultdict[FeatureId, list[FeatureNode]] = defaultdict(list)
+    for node in features:
+        groups[node.feature].append(node)
+    return {feature: tuple(group) for feature, group in groups.items()}
+
+
+def _note_ambiguous(ambiguous: AbstractSet[str], n_links: int) -> tuple[str, ...]:
+    if not ambiguous:
+        return ()
+    shown = sorted(ambiguous)[:_SHOWN_IDS]
+    more = f" and {len(ambiguous) - len(shown)} more" if len(ambiguous) > len(shown) else ""
+    return (
+        f"node ids shared by nodes of different types: {', '.join(map(shorten, shown))}{more}; "
+        f"{n_links} links could mean either node",
+    )
+
+
+def _note_types(nodes: Mapping[NodePlace, NodeShape]) -> tuple[str, ...]:
+    unknown = Counter(
+        node.feature_type for node in nodes.values() if node.feature_type not in KIND_OF_TYPE
+    )
+    return tuple(
+        f"{count} nodes of the unknown type {shorten(name)!r} are left as they are"
+        for name, count in sorted(unknown.items())
+    )

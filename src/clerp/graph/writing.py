@@ -1,0 +1,119 @@
+"""A document to a file: all of it or nothing."""
+
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from clerp.errors import OutputError
+from clerp.graph.compression import compress
+
+
+def write_document(document: Mapping[str, object], path: Path) -> None:
+    """Write a document as compact JSON on one line; `.gz` and `.zst` compress it.
+
+    Equal documents give equal bytes. White space of the input is not kept; numbers are: a float is
+    written with the shortest digits that read back as the same float.
+
+    Raises:
+        OutputError: It could not be written. What was at `path` before is whole.
+    """
+    write_atomically(encode(document, path), path)
+
+
+def encode(document: Mapping[str, object], path: Path) -> bytes | bytearray:
+    """Encode a document for the suffix of `path`.
+
+    Raises:
+        OutputError: It holds something that JSON does not.
+    """
+    try:
+        # One buffer for the text and its end of line: a copy would double a large graph.
+        text = bytearray()
+        msgspec.json.Encoder().encode_into(document, text)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise OutputError(f"cannot be written as JSON: {error}", where=str(path)) from error
+    text += b"\n"
+    return compress(text, path.suffix)
+
+
+def write_atomically(data: bytes | bytearray, path: Path) -> None:
+    """Replace a file by way of a temporary one beside it, safe from a crash at any moment.
+
+    Raises:
+        OutputError: It could not be written, or is a symbolic link, which would be replaced.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        _refuse_link(path)
+        _write_synced(data, temporary, _mode_of(path))
+        temporary.replace(path)
+    except (OSError, ValueError) as error:
+        raise _explain(error, path) from error
+    finally:
+        _discard(temporary)
+    _sync_folder(path)
+
+
+def _refuse_link(path: Path) -> None:
+    if path.is_symlink():
+        raise OutputError(
+            "is a symbolic link", where=str(path), remedy="Name the file it points to"
+        )
+
+
+def _mode_of(path: Path) -> int | None:
+    try:
+        return path.stat().st_mode & 0o7777
+    except FileNotFoundError:
+        return None
+
+
+def _write_synced(data: bytes | bytearray, path: Path, mode: int | None) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    with os.fdopen(descriptor, "wb") as file:
+        if mode is not None:
+            path.chmod(mode)
+        file.write(data)
+        file.flush()
+        os.fsync(descriptor)
+
+
+def _discard(temporary: Path) -> None:
+    try:
+        temporary.unlink(missing_ok=True)
+    except OSError:
+        # The first failure is the one to report, and a folder that refuses it refuses this too.
+        return
+
+
+def _sync_folder(path: Path) -> None:
+    try:
+        descriptor = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise OutputError(
+            f"is written, but may not outlast a power cut: {error.strerror}",
+            where=str(path),
+            remedy="Check the disk and write it again",
+        ) from error
+
+
+def _explain(error: OSError | ValueError, path: Path) -> OutputError:
+    if isinstance(error, FileNotFoundError):
+        return OutputError(
+            "its folder does not exist", where=str(path), remedy=f"Run: mkdir -p '{path.parent}'"
+        )
+    if isinstance(error, IsADirectoryError):
+        return OutputError("is a folder", where=str(path), remedy="Name a file in it")
+    fault = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return OutputError(
+        f"could not be written: {fault}",
+        where=str(path),
+        remedy="Free the place or choose another with --out; what was there is unchanged",
+    )

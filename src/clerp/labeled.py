@@ -1,0 +1,177 @@
+"""A labelled graph: what `clerp.label` returns, and how it is written."""
+
+import html
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from clerp.errors import UsageError
+from clerp.feature import FeatureId
+from clerp.graph import (
+    AttributionGraph,
+    FeatureNode,
+    NodeAnnotation,
+    annotate,
+    prepare_for_circuit_tracer,
+    update_graph_index,
+    write_document,
+)
+from clerp.labels import Style, in_style
+from clerp.outcome import LabeledFeature, Status
+from clerp.report.summary import Summary, summarize
+
+if TYPE_CHECKING:
+    from networkx import MultiDiGraph
+
+Existing = Literal["keep", "compare", "replace"]
+Target = Literal["circuit-tracer"]
+
+
+@dataclass(frozen=True)
+class LabeledGraph:
+    """A graph with the outcome of every feature.
+
+    `labeled[14, 2268]` is one feature; iterating gives all, sorted by layer and index.
+    """
+
+    graph: AttributionGraph
+    features: Sequence[LabeledFeature]
+    act_pct: Mapping[str, float]
+    """Place of a node's activation in its feature's range, 0 to 100, by node id."""
+    existing: Existing
+    style: Style
+    show_hints: bool
+    record: Mapping[str, object]
+    """What goes under `metadata.clerp`."""
+
+    def __getitem__(self, feature: tuple[int, int]) -> LabeledFeature:
+        """Return the feature (layer, index).
+
+        Raises:
+            KeyError: The graph has no such feature.
+        """
+        return self._by_feature[FeatureId(*feature)]
+
+    def __iter__(self) -> Iterator[LabeledFeature]:
+        return iter(self.features)
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    @cached_property
+    def document(self) -> dict[str, object]:
+        """The labelled graph as parsed JSON; nothing but labels differs from the input."""
+        annotations = {
+            node.place: self._annotate(node)
+            for node in self.graph.feature_nodes
+            if node.feature in self._by_feature
+        }
+        return annotate(self.graph, annotations, self.record)
+
+    @cached_property
+    def summary(self) -> Summary:
+        """Counts and shares of influence by tier, and what the review queue would add."""
+        return summarize(self.graph, self.features)
+
+    def write(self, path: str | Path, target: Target | None = None) -> None:
+        """Write the labelled graph, atomically.
+
+        Args:
+            path: A suffix `.gz` or `.zst` compresses.
+            target: `circuit-tracer` also names the graph after the file and enters it in
+                `graph-metadata.json` beside it, without which that frontend does not list it.
+
+        Raises:
+            OutputError: The file could not be written; what was there before is unchanged.
+            UsageError: There is no such target.
+        """
+        destination = Path(path)
+        if target is None:
+            write_document(self.document, destination)
+        elif target == "circuit-tracer":
+            document = prepare_for_circuit_tracer(self.document, destination)
+            write_document(document, destination)
+            update_graph_index(destination.parent, document["metadata"])
+        else:
+            raise UsageError(f"there is no target {target!r}", remedy="Known: circuit-tracer")
+
+    def to_networkx(self) -> "MultiDiGraph[tuple[str, str]]":
+        """Return the labelled graph as a networkx MultiDiGraph (see `AttributionGraph`)."""
+        return self._reread.to_networkx()
+
+    def to_records(self) -> list[dict[str, object]]:
+        """Return one flat dictionary for each feature node, ready for a data frame."""
+        return [
+            {
+                "node_id": node.node_id,
+                "layer": node.feature.layer,
+                "index": node.feature.index,
+                "position": node.ctx_idx,
+                "activation": node.activation,
+                "share": node.share,
+                **self._describe(node),
+            }
+            for node in self.graph.feature_nodes
+        ]
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<th>{name}</th>" for name in ("feature", "label", "role", "status", "why"))
+        rows = "".join(
+            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in _cells(labeled)) + "</tr>"
+            for labeled in self.features
+        )
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+    @cached_property
+    def _by_feature(self) -> Mapping[FeatureId, LabeledFeature]:
+        return {labeled.feature: labeled for labeled in self.features}
+
+    @cached_property
+    def _reread(self) -> AttributionGraph:
+        from clerp.graph import read_graph
+
+        return read_graph(self.document)
+
+    def _describe(self, node: FeatureNode) -> dict[str, object]:
+        annotation = self._annotate(node)
+        return {
+            "label": annotation.clerp,
+            "role": annotation.role,
+            "tier": annotation.tier,
+            "method": annotation.method,
+            "status": annotation.status,
+            "act_pct": annotation.act_pct,
+            "hint": annotation.hint,
+            "reason": self._by_feature[node.feature].reason,
+        }
+
+    def _annotate(self, node: FeatureNode) -> NodeAnnotation:
+        labeled = self._by_feature[node.feature]
+        own = shown_text(labeled, self.style, show_hints=self.show_hints)
+        kept = bool(node.foreign_label) and self.existing != "replace"
+        status: Status = "kept" if kept else labeled.status
+        proposes = kept and self.existing == "compare" and labeled.label is not None
+        return NodeAnnotation(
+            clerp=node.foreign_label if kept else own,
+            role=labeled.route.role,
+            tier=labeled.route.tier,
+            method="" if kept else labeled.method,
+            status=status,
+            act_pct=self.act_pct.get(node.node_id),
+            hint=labeled.hint or None,
+            proposal=own if proposes else None,
+        )
+
+
+def shown_text(labeled: LabeledFeature, style: Style, *, show_hints: bool) -> str:
+    """Return what a node shows: the label in its style, a marked hint if asked for, or nothing."""
+    if labeled.label is not None:
+        return in_style(labeled.label.text, style)
+    return f"? {labeled.hint}" if show_hints and labeled.hint else ""
+
+
+def _cells(labeled: LabeledFeature) -> tuple[str, ...]:
+    name = labeled.label.text if labeled.label else ""
+    return (str(labeled.feature), name, labeled.route.role, labeled.status, labeled.reason)

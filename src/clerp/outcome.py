@@ -1,0 +1,48 @@
+"""What became of one feature: its route, its label or the reason why it has none."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from clerp.feature import FeatureId
+from clerp.labels import Label
+from clerp.router import Route
+
+Waiting = Literal["needs_review", "abstained", "failed"]
+Status = Literal["labeled", "needs_review", "reviewed", "abstained", "failed", "kept"]
+
+
+@dataclass(frozen=True, slots=True)
+class LabeledFeature:
+    """One feature of a graph after the run."""
+
+    feature: FeatureId
+    route: Route
+    status: Status
+    """`needs_review`: no labeler ran; `abstained`: one declined, or the feature is an artefact;
+    `failed`: one broke."""
+    label: Label | None
+    reason: str
+    """Why the label is what it is, or why there is none."""
+    method: str
+    """The labeler that answered; empty when none ran."""
+    hint: str
+    """Peak words | next words | promoted tokens; empty for a feature with a label."""
+    evidence_digest: str
+    """Empty when there is no evidence."""
+    details: Mapping[str, str | float | int | None] = field(
+        default_factory=dict[str, str | float | int | None]
+    )
+    """What the labeler put on record: model, prompt hash, cost, `promoted_from`."""
+    notes: tuple[str, ...] = ()
+    """What a reader should know beside the reason."""
+
+    @property
+    def layer(self) -> int:
+        """Layer that the feature reads from."""
+        return self.feature.layer
+
+    @property
+    def index(self) -> int:
+        """Number of the feature in its layer."""
+        return self.feature.index

@@ -1,0 +1,190 @@
+"""The whole extension contract: what each kind of plugin is asked for, and how it is found.
+
+A plugin is a distribution with an entry point in the group of its kind, for example::
+
+    [project.entry-points."clerp.labelers"]
+    hello = "clerp_hello:HelloLabeler"
+
+The entry point names a callable that takes the text after the colon of `NAME:ARGUMENT` (empty when
+there is none) and returns the object described by the Protocol. It is imported when its name is
+asked for and not before. clerp's own parts come in through the same door. `clerp.testing` has the
+checks that a plugin's author runs.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast, overload, runtime_checkable
+
+from clerp.errors import PluginError
+
+if TYPE_CHECKING:
+    from jaxtyping import Float32
+    from numpy import ndarray
+
+    from clerp.evidence import EvidenceGap, FeatureEvidence
+    from clerp.feature import FeatureId
+    from clerp.graph import AttributionGraph
+    from clerp.grouping import Supernode
+    from clerp.labelers import LabelRequest
+    from clerp.labels import Abstention, Label
+    from clerp.ledger import Ledger
+    from clerp.verbalizers import Verbalization
+
+Kind = Literal["sources", "embedders", "labelers", "verbalizers", "groupers"]
+KINDS: tuple[Kind, ...] = ("sources", "embedders", "labelers", "verbalizers", "groupers")
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Where activation examples are read from."""
+
+    name: str
+    """What an output calls this source; never a path of this machine."""
+
+    def read(self, features: "Iterable[FeatureId]") -> "Iterator[FeatureEvidence | EvidenceGap]":
+        """Yield evidence, or the reason why there is none, once for each feature, in order."""
+        ...
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """Windows of text to vectors."""
+
+    name: str
+    """Name and revision; scores of two embedders are never compared."""
+
+    def embed(self, texts: Sequence[str]) -> "Float32[ndarray, 'text dimension']":
+        """Return one row for each text; a text without any known token may be a row of zeros."""
+        ...
+
+
+@runtime_checkable
+class Labeler(Protocol):
+    """A feature's evidence and route to a label."""
+
+    name: str
+    """The method that stands beside every label, for example `token-frequency`."""
+
+    async def label(self, request: "LabelRequest") -> "Label | Abstention":
+        """Return a label, or decline with a reason.
+
+        Raises:
+            LabelerError: The labeler broke; the feature is `failed` and its text no label.
+        """
+        ...
+
+
+@runtime_checkable
+class Ledgered(Protocol):
+    """A labeler that pays for its answers and so keeps them in the ledger."""
+
+    def with_ledger(self, ledger: "Ledger") -> Labeler:
+        """Return the same labeler, reading and recording its answers there."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close its connections; called once, in the event loop that labelled."""
+        ...
+
+
+@runtime_checkable
+class Verbalizer(Protocol):
+    """A direction of the residual stream to text, by a natural language autoencoder."""
+
+    name: str
+
+    async def verbalize(
+        self, directions: "Float32[ndarray, 'direction d_model']"
+    ) -> "Sequence[Verbalization]":
+        """Return one verbalization for each direction, with how well it reconstructs."""
+        ...
+
+
+@runtime_checkable
+class Grouper(Protocol):
+    """A labelled graph to supernodes."""
+
+    name: str
+
+    def group(
+        self, graph: "AttributionGraph", labels: "dict[FeatureId, str]"
+    ) -> "Sequence[Supernode]":
+        """Return disjoint groups of feature nodes, each with a name unique in the graph."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """One entry of `clerp plugins`."""
+
+    kind: Kind
+    name: str
+    distribution: str
+    version: str
+
+
+@overload
+def find(kind: Literal["sources"], name: str) -> Source: ...
+@overload
+def find(kind: Literal["embedders"], name: str) -> Embedder: ...
+@overload
+def find(kind: Literal["labelers"], name: str) -> Labeler: ...
+@overload
+def find(kind: Literal["verbalizers"], name: str) -> Verbalizer: ...
+@overload
+def find(kind: Literal["groupers"], name: str) -> Grouper: ...
+def find(kind: Kind, name: str) -> object:
+    """Make the plugin called `NAME` or `NAME:ARGUMENT`.
+
+    Raises:
+        PluginError: Nobody or more than one registers the name, or a dependency is missing.
+    """
+    registered, _, argument = name.partition(":")
+    entry = _entry(kind, registered)
+    try:
+        factory = cast(Callable[[str], object], entry.load())
+    except ModuleNotFoundError as missing:
+        raise PluginError(
+            f"{kind[:-1]} {registered!r} needs the module {missing.name!r}, which is not installed",
+            remedy=f"Run: pip install '{_distribution(entry)}'",
+        ) from missing
+    return factory(argument)
+
+
+def is_registered(kind: Kind, name: str) -> bool:
+    """Say whether `NAME` or the name of `NAME:ARGUMENT` belongs to a plugin of this kind."""
+    return bool(entry_points(group=f"clerp.{kind}", name=name.partition(":")[0]))
+
+
+def list_registered() -> list[Registered]:
+    """List every plugin that is installed, without importing any."""
+    return sorted(
+        (
+            Registered(kind, entry.name, _distribution(entry), entry.dist.version)
+            for kind in KINDS
+            for entry in entry_points(group=f"clerp.{kind}")
+            if entry.dist is not None
+        ),
+        key=lambda entry: (KINDS.index(entry.kind), entry.name, entry.distribution),
+    )
+
+
+def _entry(kind: Kind, name: str) -> EntryPoint:
+    entries = list(entry_points(group=f"clerp.{kind}", name=name))
+    if len(entries) > 1:
+        owners = " and ".join(sorted(_distribution(entry) for entry in entries))
+        raise PluginError(
+            f"{owners} both register the {kind[:-1]} {name!r}", remedy="Uninstall one of them"
+        )
+    if not entries:
+        known = ", ".join(sorted(entry.name for entry in entry_points(group=f"clerp.{kind}")))
+        raise PluginError(
+            f"there is no {kind[:-1]} {name!r}", remedy=f"Installed: {known or 'none'}"
+        )
+    return entries[0]
+
+
+def _distribution(entry: EntryPoint) -> str:
+    dist: Any = entry.dist
+    return str(dist.name) if dist is not None else "an unknown distribution"

@@ -1,0 +1,173 @@
+"""Token windows around a position of an example, and the words that its tokens make up."""
+
+import re
+import unicodedata
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from functools import cache
+from itertools import accumulate
+from typing import NamedTuple
+
+from clerp.errors import UsageError
+from clerp.evidence import ActivationExample
+
+_WINDOW = re.compile(r"\s*([a-z]+)\s*=\s*(-?\d{1,4})\s*:\s*(-?\d{1,4})\s*")
+
+
+class Window(NamedTuple):
+    """A stretch of tokens, counted from a position; both ends belong to it."""
+
+    name: str
+    """The channel: `input`, `output` or `cross`."""
+    start: int
+    stop: int
+
+
+DEFAULT_WINDOWS = (Window("input", -1, 0), Window("output", 1, 2), Window("cross", -8, 8))
+
+
+class Word(NamedTuple):
+    """A word of an example and the tokens that it touches."""
+
+    text: str
+    start: int
+    """Index of its first token."""
+    stop: int
+    """Index of its last token; neighbouring words may share a token, as in `,"`."""
+
+
+def parse_windows(text: str) -> tuple[Window, ...]:
+    """Read `input=-1:0,output=1:2,cross=-8:8`, the channels in any order.
+
+    Returns:
+        One window for each channel of `DEFAULT_WINDOWS`, in its order.
+
+    Raises:
+        UsageError: A window is malformed, ends before it starts, or a channel is unknown, named
+            twice or missing.
+    """
+    windows = [_parse_window(part) for part in text.split(",")]
+    channels = [window.name for window in DEFAULT_WINDOWS]
+    named = [window.name for window in windows]
+    for name in named:
+        if name not in channels:
+            raise _unusable(f"there is no channel {name!r}")
+        if named.count(name) > 1:
+            raise _unusable(f"the channel {name!r} has two windows")
+    missing = [name for name in channels if name not in named]
+    if missing:
+        raise _unusable(f"no window for {' and '.join(missing)}")
+    return tuple(sorted(windows, key=lambda window: channels.index(window.name)))
+
+
+def cut(example: ActivationExample, window: Window) -> str:
+    """Return the text of the tokens around the peak; `""` when the window lies outside."""
+    return cut_at(example, window, example.peak)
+
+
+def cut_at(example: ActivationExample, window: Window, position: int) -> str:
+    """Return the text of the tokens around any position, clipped at the example's ends."""
+    first = max(position + window.start, 0)
+    return "".join(example.tokens[first : max(position + window.stop + 1, 0)])
+
+
+def split_words(example: ActivationExample) -> tuple[Word, ...]:
+    """Join the tokens of an example to words.
+
+    A word is a run of letters, digits and apostrophes between them. Punctuation marks, symbols,
+    emoji, line breaks and special tokens (`<bos>`) are words of their own, so is a token of
+    nothing but spaces. Hyphens part words, as they do for nearly every tokenizer: `red-brown` has
+    the word `red`, and the hyphen of `1525-1569` can be named. Scripts that do not part words
+    (Chinese, Japanese, Thai, ...) are parted as the tokens part them. Empty tokens, the later
+    pieces of a character, belong to the word before.
+    """
+    text = "".join(example.tokens)
+    ends = list(accumulate(map(len, example.tokens)))
+    return tuple(
+        Word(text[start:stop], bisect_right(ends, start), _last_token(example.tokens, ends, stop))
+        for start, stop in _spans(example.tokens, ends)
+    )
+
+
+def word_at(words: Sequence[Word], token: int) -> Word | None:
+    """Return the word that a token's first visible character belongs to.
+
+    None when the token lies in no word: an empty piece at the start of an example.
+    """
+    first = bisect_right(words, token - 1, key=lambda word: word.stop)
+    holding = [word for word in words[first : first + 2] if word.start <= token]
+    visible = [word for word in holding if not word.text.isspace()]
+    return next(iter(visible or holding), None)
+
+
+def is_bare_space(text: str) -> bool:
+    """Say whether a text is white space without a line break."""
+    return text.isspace() and text.splitlines() == [text]
+
+
+# Stand-ins of the same length for tokens that are words whatever they are written with: private
+# characters cannot be mistaken for letters, and the text is taken from the original.
+_SPECIAL_FIRST, _SPECIAL_REST, _SPACE = "\ue0f0", "\ue0f1", "\ue0f2"
+_SPECIAL_TOKEN = re.compile(r"<\|?[\w/-]+\|?>")
+_LINE_BREAKS = r"\n\r\v\f\x1c-\x1e\x85\u2028\u2029"
+_UNSPACED = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30fa\u30fc-\u30ff\u31f0-\u31ff"
+    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff"
+)
+
+
+@cache
+def _pattern() -> re.Pattern[str]:
+    # Python's \w lacks combining marks, without which Hindi or vocalised Arabic fall to pieces.
+    marks = "".join(
+        c for c in map(chr, range(0x300, 0x1F000)) if unicodedata.category(c).startswith("M")
+    )
+    letter = rf"(?:[^\W_{_UNSPACED}]|[{marks}\u200c\u200d])"
+    return re.compile(
+        rf"(?P<unspaced>[{_UNSPACED}]+)"
+        rf"|[^\W_{_UNSPACED}](?:{letter}|['’ʼ](?={letter}))*"
+        rf"|{_SPECIAL_FIRST}{_SPECIAL_REST}*|{_SPACE}+|[{_LINE_BREAKS}]+"
+        r"|[\U0001f1e6-\U0001f1ff]{2}"
+        r"|(?P<mark>\S)(?:(?P=mark)|[\ufe0e\ufe0f\U0001f3fb-\U0001f3ff]|\u200d\S)*"
+    )
+
+
+def _spans(tokens: Sequence[str], ends: Sequence[int]) -> Iterator[tuple[int, int]]:
+    for match in _pattern().finditer("".join(map(_mask, tokens))):
+        start, stop = match.span()
+        if match["unspaced"]:
+            borders = sorted({end for end in ends if start < end < stop})
+            yield from zip((start, *borders), (*borders, stop), strict=True)
+        else:
+            yield start, stop
+
+
+def _mask(token: str) -> str:
+    if token.startswith("<") and _SPECIAL_TOKEN.fullmatch(token):
+        return _SPECIAL_FIRST + _SPECIAL_REST * (len(token) - 1)
+    if is_bare_space(token):
+        return _SPACE * len(token)
+    return token
+
+
+def _last_token(tokens: Sequence[str], ends: Sequence[int], stop: int) -> int:
+    last = bisect_right(ends, stop - 1)
+    if ends[last] == stop:
+        while last + 1 < len(tokens) and not tokens[last + 1]:
+            last += 1
+    return last
+
+
+def _parse_window(text: str) -> Window:
+    match = _WINDOW.fullmatch(text)
+    if match is None:
+        raise _unusable(f"{text!r} is not a window")
+    window = Window(match[1], int(match[2]), int(match[3]))
+    if window.start > window.stop:
+        raise _unusable(f"the window {text.strip()!r} ends before it starts")
+    return window
+
+
+def _unusable(what: str) -> UsageError:
+    written = ",".join(f"{window.name}={window.start}:{window.stop}" for window in DEFAULT_WINDOWS)
+    return UsageError(what, remedy=f"Write windows like {written}")
