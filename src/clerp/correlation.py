@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, Int
 
 from clerp.embedding import embed_unit
 from clerp.errors import EvidenceError
@@ -163,16 +163,18 @@ def _quiet_windows(evidence: Sequence[FeatureEvidence], window: Window) -> list[
     rng = np.random.default_rng(0)
     chosen = examples
     if len(examples) > POOL:
-        chosen = [examples[i] for i in sorted(rng.choice(len(examples), POOL, replace=False))]
+        kept = np.sort(rng.choice(len(examples), POOL, replace=False)).tolist()
+        chosen = [examples[int(i)] for i in kept]
     texts: list[str] = []
     for example in chosen:
         quiet = _quiet_positions(example)
-        picked = rng.choice(quiet, min(each, len(quiet)), replace=False) if len(quiet) else []
-        texts.extend(cut_at(example, window, int(position)) for position in picked)
+        if len(quiet):
+            picked = rng.choice(quiet, min(each, len(quiet)), replace=False)
+            texts.extend(cut_at(example, window, int(position)) for position in picked.tolist())
     return texts
 
 
-def _quiet_positions(example: ActivationExample) -> np.ndarray:
+def _quiet_positions(example: ActivationExample) -> Int[np.ndarray, " position"]:
     quiet = example.activations < _QUIET * example.peak_activation
     return np.flatnonzero(quiet)
 

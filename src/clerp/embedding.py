@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from importlib.metadata import version
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, cast
@@ -14,7 +15,7 @@ from clerp.errors import UsageError
 from clerp.plugins import Embedder
 
 if TYPE_CHECKING:
-    from wordllama.inference import WordLlamaInference
+    from wordllama.inference import WordLlamaInference  # pyright: ignore[reportMissingTypeStubs]
 
 
 class WordLlamaEmbedder:
@@ -62,15 +63,17 @@ def _embeddable(text: str) -> str:
 
 def _load_wordllama() -> "WordLlamaInference":
     with _root_logger_kept():
-        from safetensors.numpy import load_file
         from tokenizers import Tokenizer
-        from wordllama.inference import WordLlamaInference
+        from wordllama.inference import (  # pyright: ignore[reportMissingTypeStubs]
+            WordLlamaInference,
+        )
 
     package = files("wordllama")
     tokenizer = cast(Any, Tokenizer).from_file(
         str(package / "tokenizers" / "l2_supercat_tokenizer_config.json")
     )
-    weights = load_file(str(package / "weights" / "l2_supercat_256.safetensors"))
+    path = str(package / "weights" / "l2_supercat_256.safetensors")
+    weights = cast(Any, import_module("safetensors.numpy")).load_file(path)
     return WordLlamaInference(weights["embedding.weight"], tokenizer)
 
 

@@ -17,7 +17,7 @@ class FeatureId(NamedTuple):
     """
 
     layer: int
-    index: int
+    index: int  # pyright: ignore[reportIncompatibleMethodOverride] - the field's own word
     kind: str = ""
 
     @classmethod

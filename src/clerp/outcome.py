@@ -8,7 +8,6 @@ from clerp.feature import FeatureId
 from clerp.labels import Label
 from clerp.router import Route
 
-Waiting = Literal["needs_review", "abstained", "failed"]
 Status = Literal["labeled", "needs_review", "reviewed", "abstained", "failed", "kept"]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from clerp.config import Settings, resolve_settings
-from clerp.errors import EvidenceError, LabelerError
+from clerp.errors import EvidenceError, LabelerError, LedgerError
 from clerp.evidence import EvidenceGap, FeatureEvidence
 from clerp.feature import FeatureId
 from clerp.graph import SCHEMA_VERSION, AttributionGraph, LogitEdge, read_graph
@@ -20,7 +20,7 @@ from clerp.labeled import LabeledGraph, shown_text
 from clerp.labelers import LabelRequest
 from clerp.labelers.token_frequency import hint
 from clerp.labels import Label
-from clerp.ledger import FeatureKey, Ledger, QueueItem, TranscoderSet, open_ledger
+from clerp.ledger import FeatureKey, Ledger, QueueItem, QueueStatus, TranscoderSet, open_ledger
 from clerp.outcome import LabeledFeature
 from clerp.plugins import Labeler, Ledgered, Source, find, is_registered
 from clerp.report.summary import order_queue, share_by_feature
@@ -153,7 +153,7 @@ async def _label_feature(
 def _unlabeled(
     route: Route,
     evidence: FeatureEvidence,
-    status: Any,  # noqa: ANN401 - a Status; narrowed by the dataclass
+    status: QueueStatus,
     reason: str,
     method: str = "",
     details: Mapping[str, str | float | int | None] | None = None,
@@ -264,7 +264,7 @@ def _queue(labeled: LabeledGraph, ledger: Ledger) -> None:
             graphs=(graph.slug,),
             role=f.route.role,
             tier=f.route.tier,
-            status=f.status,
+            status=_waiting(f),
             reason=f.reason,
             hint=f.hint,
             share=shares.get(f.feature),
@@ -274,6 +274,12 @@ def _queue(labeled: LabeledGraph, ledger: Ledger) -> None:
     ledger.queue_features(
         items, transcoders=transcoders, graphs=[graph.slug], run_id=str(labeled.record["run_id"])
     )
+
+
+def _waiting(labeled: LabeledFeature) -> QueueStatus:
+    if labeled.status not in ("needs_review", "abstained", "failed"):
+        raise LedgerError(f"{labeled.feature} is {labeled.status} and needs nobody")
+    return labeled.status
 
 
 def _run(

@@ -1,7 +1,7 @@
 """Scores to a route: which role the evidence supports, and which tier labels it.
 
 Both rules take the protocol's steps: the stronger of input and output if it is high (tier 1), else
- cross if that is (tier 2), else obscure (tier 3). They differ in what they measure. `protocol`
+cross if that is (tier 2), else obscure (tier 3). They differ in what they measure. `protocol`
 takes raw scores, for which one threshold cannot suit windows of different length; `calibrated`
 takes z, the distance from windows drawn at random. Artefacts are recognised before any score.
 """
