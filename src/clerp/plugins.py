@@ -13,7 +13,7 @@ checks that a plugin's author runs.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast, overload, runtime_checkable
 
 from clerp.errors import PluginError
@@ -170,7 +170,7 @@ def list_registered() -> list[Registered]:
     )
 
 
-def _entry(kind: Kind, name: str) -> EntryPoint:
+def _entry(kind: Kind, name: str) -> Any:  # noqa: ANN401 - importlib_metadata has its own class
     entries = list(entry_points(group=f"clerp.{kind}", name=name))
     if len(entries) > 1:
         owners = " and ".join(sorted(_distribution(entry) for entry in entries))
@@ -185,6 +185,6 @@ def _entry(kind: Kind, name: str) -> EntryPoint:
     return entries[0]
 
 
-def _distribution(entry: EntryPoint) -> str:
-    dist: Any = entry.dist
+def _distribution(entry: Any) -> str:  # noqa: ANN401 - as above
+    dist = entry.dist
     return str(dist.name) if dist is not None else "an unknown distribution"
