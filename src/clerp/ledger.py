@@ -280,7 +280,7 @@ def open_ledger(url_or_path: str) -> Ledger:
         try:
             _check_owner(engine, place)
             _make_tables(engine)
-        except BaseException:
+        except BaseException:  # re-raised: an interrupt too must not leave the file open
             engine.dispose()
             raise
     return Ledger(engine, place)
