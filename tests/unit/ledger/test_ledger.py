@@ -1,0 +1,106 @@
+"""Answers, and what survives threads, processes and faults."""
+
+import signal
+import sqlite3
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.unit.ledger.records import SET, make_answer, make_item, queue
+
+from clerp.errors import LedgerError
+from clerp.feature import FeatureId
+from clerp.ledger import FeatureKey, Ledger, open_ledger
+
+WRITER = """
+import itertools, sys
+from clerp.ledger import Answer, open_ledger
+path, name = sys.argv[1:3]
+count = int(sys.argv[3]) if len(sys.argv) > 3 else None
+with open_ledger(path) as ledger:
+    for n in itertools.count() if count is None else range(count):
+        ledger.record_answer(Answer(f"{name}-{n}", "text", "model", 1, 1, None, "stop"))
+        sys.stdout.write(f"{name}-{n}\\n")
+        sys.stdout.flush()
+"""
+
+
+def test_answers_and_queue_survive_reopening(path: Path):
+    item = make_item(key=FeatureKey(SET, FeatureId(3, 2**40, "lor"), digest="e" * 64), share=None)
+    unpriced = make_answer(cost_usd=None, prompt_tokens=None, parameters={"temperature": 0})
+    with open_ledger(str(path)) as first:
+        first.record_answer(unpriced)
+        queue(first, item)
+    with open_ledger(str(path)) as second:
+        assert second.find_answer("k") == unpriced
+        assert second.queued() == [item]
+
+
+def test_an_unknown_key_has_no_answer(ledger: Ledger):
+    ledger.record_answer(make_answer("one"))
+    assert ledger.find_answer("two") is None
+
+
+def test_the_first_answer_under_a_key_stays(ledger: Ledger):
+    ledger.record_answer(make_answer(text="first"))
+    ledger.record_answer(make_answer(text="second"))
+    found = ledger.find_answer("k")
+    assert found is not None
+    assert found.text == "first"
+
+
+@given(text=st.text(st.characters(exclude_categories=["Cs"])))
+def test_an_answer_comes_back_as_it_was(text: str):
+    with open_ledger(":memory:") as ledger:
+        ledger.record_answer(make_answer(text=text))
+        assert ledger.find_answer("k") == make_answer(text=text)
+
+
+def test_a_failed_queueing_changes_nothing(ledger: Ledger, path: Path):
+    queue(ledger, make_item(1))
+    with sqlite3.connect(path) as connection:
+        connection.execute(
+            "CREATE TRIGGER fault BEFORE INSERT ON queue_graphs WHEN NEW.graph = 'oakland'"
+            " BEGIN SELECT RAISE(ABORT, 'injected'); END"
+        )
+    connection.close()
+    with pytest.raises(LedgerError, match="injected"):
+        queue(ledger, make_item(2, ("dallas", "oakland")))
+    assert ledger.queued() == [make_item(1)]
+
+
+def test_threads_share_one_ledger(ledger: Ledger):
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda n: ledger.record_answer(make_answer(str(n % 20))), range(60)))
+    assert all(ledger.find_answer(str(n)) for n in range(20))
+
+
+def write_answers(path: Path, *arguments: str) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-c", WRITER, str(path), *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def test_two_processes_write_one_new_ledger(path: Path):
+    writers = [write_answers(path, name, "25") for name in ("left", "right")]
+    acknowledged = [line for writer in writers for line in writer.communicate()[0].split()]
+    assert [writer.returncode for writer in writers] == [0, 0]
+    assert len(acknowledged) == 50
+    with open_ledger(str(path)) as ledger:
+        assert all(ledger.find_answer(key) for key in acknowledged)
+
+
+def test_what_was_acknowledged_survives_kill_9(path: Path):
+    writer = write_answers(path, "doomed")
+    assert writer.stdout is not None
+    acknowledged = [writer.stdout.readline().strip() for _ in range(30)]
+    writer.send_signal(signal.SIGKILL)
+    acknowledged += writer.communicate()[0].split()
+    with open_ledger(str(path)) as ledger:
+        assert all(ledger.find_answer(key) for key in acknowledged)
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    connection.close()
