@@ -31,6 +31,7 @@ INDEX = "index.json.gz"
 MAX_INDEX_BYTES = 2**30
 """Largest index, unpacked: 62 layers of 262,144 features take about 200 MB."""
 
+_AGAIN = f"Download {INDEX} again"
 _LENGTH = struct.Struct("<I")
 _Index = list[msgspec.Raw] | dict[str, msgspec.Raw]
 
@@ -89,7 +90,7 @@ class Bins:
         try:
             known = msgspec.json.decode(entry, type=_LayerEntry | None)
         except (ValueError, RecursionError) as error:
-            raise EvidenceError(str(error), where=place) from error
+            raise EvidenceError(str(error), where=place, remedy=_AGAIN) from error
         if known is None:
             return None
         path = self._index_path.parent / _check_name(known.filename, place)
@@ -107,20 +108,24 @@ def _read_index(path: Path) -> dict[int, msgspec.Raw]:
             return dict(enumerate(layers))
         return {int(layer): entry for layer, entry in layers.items()}
     except (EvidenceError, OSError, ValueError, RecursionError) as error:
-        raise EvidenceError(f"broken index: {describe(error)}", where=str(path)) from error
+        raise EvidenceError(
+            f"broken index: {describe(error)}", where=str(path), remedy=_AGAIN
+        ) from error
 
 
 def _check_name(name: str, place: str) -> str:
     path = PurePosixPath(name)
     if not path.name or path.is_absolute() or ".." in path.parts or "\0" in name or "\\" in name:
-        raise EvidenceError(f"{name!r} is no file of this folder", where=place)
+        raise EvidenceError(f"{name!r} is no file of this folder", where=place, remedy=_AGAIN)
     return name
 
 
 def _check_offsets(offsets: Int64[np.ndarray, " boundary"], path: Path, place: str) -> None:
     falls = np.flatnonzero(np.diff(offsets) < 0)
     if len(falls):
-        raise EvidenceError(f"offset {falls[0] + 1} is smaller than the one before it", where=place)
+        raise EvidenceError(
+            f"offset {falls[0] + 1} is smaller than the one before it", where=place, remedy=_AGAIN
+        )
     try:
         size = path.stat().st_size
     except OSError as error:

@@ -9,11 +9,12 @@ import msgspec
 from clerp.errors import EvidenceError
 
 _PLACE = re.compile(r"(?P<what>.*) - at `\$\.?(?P<where>.*)`", re.DOTALL)
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 _BYTE = re.compile(r"\(byte (\d+)\)$")
 
 
 def decode_document(raw: bytes) -> object:
-    """Decode JSON as writers emit it, with NaN, Infinity and lone surrogates.
+    """Decode JSON as writers emit it, with NaN and Infinity; lone surrogates become U+FFFD.
 
     Raises:
         EvidenceError: It is cut short, no JSON, no UTF-8 or nested too deeply.
@@ -24,9 +25,18 @@ def decode_document(raw: bytes) -> object:
         raise EvidenceError("nested too deeply") from error
     except ValueError as strict:
         try:
-            return cast(object, json.loads(raw))
+            return _decode_leniently(raw)
         except (ValueError, RecursionError) as lenient:
             raise EvidenceError(_describe_broken(raw, strict, lenient)) from lenient
+
+
+def _decode_leniently(raw: bytes) -> object:
+    document = json.loads(raw)
+    text = json.dumps(document, ensure_ascii=False)
+    if _SURROGATE.search(text) is None:
+        return document
+    # msgspec raises no error of its own at a lone surrogate where it expects anything but text.
+    return json.loads(_SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text))
 
 
 def _describe_broken(raw: bytes, strict: ValueError, lenient: Exception) -> str:

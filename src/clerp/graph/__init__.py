@@ -7,14 +7,15 @@ from clerp.graph.influence import InfluenceShares
 from clerp.graph.links import LogitEdge
 from clerp.graph.model import AttributionGraph, FeatureNode
 from clerp.graph.reading import SCHEMA_VERSION, read_graph
-from clerp.graph.shape import NodePlace
+from clerp.graph.shape import NodePlace, RecordShape
 from clerp.graph.targets import (
+    check_graph_index,
     list_viewer_faults,
     prepare_for_circuit_tracer,
     update_graph_index,
 )
 from clerp.graph.transcoder import TranscoderIdentity
-from clerp.graph.writing import write_document
+from clerp.graph.writing import check_destination, write_document
 
 __all__ = [
     "DEFAULT_MAX_BYTES",
@@ -27,8 +28,11 @@ __all__ = [
     "NodeAnnotation",
     "NodeKind",
     "NodePlace",
+    "RecordShape",
     "TranscoderIdentity",
     "annotate",
+    "check_destination",
+    "check_graph_index",
     "list_viewer_faults",
     "prepare_for_circuit_tracer",
     "read_graph",

@@ -15,6 +15,7 @@ import msgspec
 
 from clerp.errors import GraphError
 from clerp.graph.compression import decompress, explain_oversize
+from clerp.graph.shape import NOT_A_GRAPH
 
 Document = dict[str, Any]
 
@@ -53,9 +54,11 @@ def copy_document(given: Mapping[str, object], where: str, max_bytes: int) -> Do
     try:
         text = json.dumps(given if isinstance(given, dict) else dict(given), separators=(",", ":"))
     except (TypeError, ValueError) as error:
-        raise GraphError(f"not JSON: {error}", where=where) from error
+        raise GraphError(
+            f"not JSON: {error}", where=where, remedy="Give what json.load returns"
+        ) from error
     except RecursionError as error:
-        raise GraphError("nested too deeply", where=where) from error
+        raise GraphError("nested too deeply", where=where, remedy=NOT_A_GRAPH) from error
     if len(text) > max_bytes:
         raise explain_oversize(max_bytes, where)
     return decode_document(text.encode(), where)
@@ -70,13 +73,14 @@ def decode_document(data: bytes, where: str) -> Document:
     try:
         document = msgspec.json.decode(data.removeprefix(_BOM))
     except RecursionError as error:
-        raise GraphError("nested too deeply", where=where) from error
+        raise GraphError("nested too deeply", where=where, remedy=NOT_A_GRAPH) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         _raise_malformed(error, data.removeprefix(_BOM), where)
     if not isinstance(document, dict):
         raise GraphError(
             f"not an attribution graph: expected an object, got {type(document).__name__}",
             where=where,
+            remedy=NOT_A_GRAPH,
         )
     return cast("Document", document)
 
@@ -130,7 +134,9 @@ def _diagnose(error: msgspec.DecodeError | UnicodeDecodeError, data: bytes) -> _
         for literal in ("NaN", "Infinity"):
             if data.startswith(literal.encode(), offset):
                 return _Fault(offset, f"{literal} is no JSON number", "Write null in its place")
-        return _Fault(offset, located["fault"], "")
+        # msgspec has read the first of trailing characters when it stops.
+        offset -= located["fault"] == "trailing characters"
+        return _Fault(offset, located["fault"], "Correct it there, or export the graph again")
     if "out of range" in str(error):
         return _Fault(_find_huge_number(data), "a number out of range", "Write null in its place")
     return _Fault(len(data), "the text ends too early", "Fetch or export the file again")

@@ -94,7 +94,9 @@ def identify(node: NodeShape, flavour: Flavour, where: str, place: NodePlace) ->
     layer, index = match["layer"], match["index"]
     if max(_magnitude(layer), _magnitude(index)) > MAX_INTEGER:
         raise GraphError(
-            f"the id {shorten(written)!r} has a number beyond 64 bits", where=f"{where}, {place}"
+            f"the id {shorten(written)!r} has a number beyond 64 bits",
+            where=f"{where}, {place}",
+            remedy="Export the graph again",
         )
     kind = "lor" if match.groupdict().get("kind") == "lor" else ""
     return FeatureId(int(layer), int(index), kind)

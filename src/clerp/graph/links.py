@@ -4,8 +4,9 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple, cast
 
 import msgspec
 
@@ -85,7 +86,7 @@ def read_links(document: Document, ids: NodeIds, where: str) -> NotedLinks:
         GraphError: A key is missing or has the wrong type, or links name unknown nodes (counted,
             with the first as example).
     """
-    links = _check_types(_pick_odd(document, ids), document, where)
+    links = _read_odd(document, ids, where)
     _check_ends(links, document, ids.known, where)
     return NotedLinks(
         into_logits=tuple(link for link in links if link.target in ids.logits),
@@ -95,32 +96,34 @@ def read_links(document: Document, ids: NodeIds, where: str) -> NotedLinks:
     )
 
 
-def _pick_odd(document: Document, ids: NodeIds) -> Any:  # noqa: ANN401 - not checked yet
-    """Return the links to look at closely.
+def _read_odd(document: Document, ids: NodeIds, where: str) -> list[LinkShape]:
+    links: object = document.get("links")
+    if isinstance(links, list):
+        with suppress(KeyError, TypeError, msgspec.ValidationError):
+            return msgspec.convert(_pick_odd(cast("list[object]", links), ids), list[LinkShape])
+    # Again with all links: the index in the message is then that in the file.
+    return check(document, LinksShape, where).links
+
+
+def _pick_odd(links: list[object], ids: NodeIds) -> list[object]:
+    """Return the links to look at closely, among them all that are no objects.
 
     Graphs have millions of links. Nearly all join two nodes that nothing is asked about, by a
     float, and one pass is all they get.
+
+    Raises:
+        KeyError: A link lacks a key.
+        TypeError: The end of a link is a list or an object.
     """
-    links: list[dict[str, object]] = document["links"]
     plain = ids.known - ids.ambiguous - ids.logits
-    try:
-        return [
-            link
-            for link in links
-            if link["source"] not in plain
-            or link["target"] not in plain
-            or type(link["weight"]) is not float
-        ]
-    except (KeyError, TypeError):
-        return links
-
-
-def _check_types(links: Any, document: Document, where: str) -> list[LinkShape]:  # noqa: ANN401 - as above
-    try:
-        return msgspec.convert(links, list[LinkShape])
-    except msgspec.ValidationError:
-        # Again with all links: the index in the message is then that in the file.
-        return check(document, LinksShape, where).links
+    return [
+        link
+        for link in links
+        if not isinstance(link, dict)
+        or link["source"] not in plain
+        or link["target"] not in plain
+        or not isinstance(link["weight"], float)
+    ]
 
 
 def _check_ends(
@@ -129,16 +132,12 @@ def _check_ends(
     loose = [link for link in links if link.source not in known or link.target not in known]
     if not loose:
         return
-    source, target = loose[0].source, loose[0].target
-    index = next(
-        i
-        for i, link in enumerate(document["links"])
-        if link["source"] == source and link["target"] == target
-    )
+    first = loose[0]
+    listed = check(document, LinksShape, where).links
     raise GraphError(
-        f"{len(loose)} of {len(document['links'])} links name nodes that are not in the graph, "
-        f"first {shorten(target if source in known else source)!r}",
-        where=f"{where}, links[{index}]",
+        f"{len(loose)} of {len(listed)} links name nodes that are not in the graph, "
+        f"first {shorten(first.target if first.source in known else first.source)!r}",
+        where=f"{where}, links[{listed.index(first)}]",
         remedy="Export the graph again",
     )
 

@@ -9,7 +9,7 @@ from clerp.graph.document import Document
 from clerp.graph.flavour import Flavour
 from clerp.graph.influence import InfluenceShares
 from clerp.graph.links import LogitEdge
-from clerp.graph.shape import NodePlace
+from clerp.graph.shape import NodePlace, RecordShape
 from clerp.graph.transcoder import TranscoderIdentity
 
 if TYPE_CHECKING:
@@ -55,6 +55,8 @@ class AttributionGraph:
     digest: str
     """sha256 in hex of all that labelling reads; a graph and its labelled copy have the same."""
     transcoder_identity: TranscoderIdentity
+    record: RecordShape | None = field(repr=False)
+    """What `metadata.clerp` says, where clerp labelled the graph before."""
     _by_feature: Mapping[FeatureId, tuple[FeatureNode, ...]] = field(repr=False)
     _logit_edges: Mapping[FeatureId, tuple[LogitEdge, ...]] = field(repr=False)
 

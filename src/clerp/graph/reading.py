@@ -74,7 +74,8 @@ def _build(document: Document, where: str, name: str) -> AttributionGraph:
     noted = read_links(document, ids, where)
     flavour = detect_flavour(metadata, nodes.values())
     shares = measure_shares(nodes, where)
-    features = _list_features(nodes, flavour, shares, _read_own_labels(shape, where), where)
+    record = _read_record(shape, where)
+    features = _list_features(nodes, flavour, shares, record, where)
     return AttributionGraph(
         name=name or PurePath(metadata.slug or "graph").name,
         document=document,
@@ -88,6 +89,7 @@ def _build(document: Document, where: str, name: str) -> AttributionGraph:
         notes=(*_note_ambiguous(ids.ambiguous, noted.n_ambiguous), *_note_types(nodes)),
         digest=digest_graph(metadata, nodes, noted.into_logits),
         transcoder_identity=identify_transcoders(metadata),
+        record=record,
         _by_feature=_group(features),
         _logit_edges=_list_logit_edges(noted, nodes, features, ids.ambiguous),
     )
@@ -131,20 +133,20 @@ def _list_features(
     nodes: Mapping[NodePlace, NodeShape],
     flavour: Flavour,
     shares: InfluenceShares | None,
-    own_labels: Mapping[str, str] | None,
+    record: RecordShape | None,
     where: str,
 ) -> tuple[FeatureNode, ...]:
     found = [
-        _make_feature_node(place, node, identify(node, flavour, where, place), shares, own_labels)
+        _make_feature_node(place, node, identify(node, flavour, where, place), shares, record)
         for place, node in nodes.items()
         if kind_of(node) is NodeKind.FEATURE
     ]
     if not found:
         types = ", ".join(sorted({shorten(node.feature_type) for node in nodes.values()}))
         raise GraphError(
-            f"no feature nodes among {len(nodes)} nodes",
+            f"no feature nodes among {len(nodes)} nodes (types: {types or 'none'})",
             where=where,
-            remedy=f"Types: {types or 'none'}",
+            remedy="Export the graph with a higher node_threshold, which keeps more nodes",
         )
     return tuple(found)
 
@@ -154,7 +156,7 @@ def _make_feature_node(
     node: NodeShape,
     feature: FeatureId,
     shares: InfluenceShares | None,
-    own_labels: Mapping[str, str] | None,
+    record: RecordShape | None,
 ) -> FeatureNode:
     return FeatureNode(
         place=place,
@@ -163,7 +165,7 @@ def _make_feature_node(
         ctx_idx=node.ctx_idx,
         activation=node.activation,
         share=shares.by_place.get(place) if shares else None,
-        foreign_label="" if _is_own(node, feature, own_labels) else _label_of(node),
+        foreign_label="" if _is_own(node, feature, record) else _label_of(node),
     )
 
 
@@ -172,15 +174,16 @@ def _label_of(node: NodeShape) -> str:
     return "" if is_placeholder(text) else text
 
 
-def _is_own(node: NodeShape, feature: FeatureId, own_labels: Mapping[str, str] | None) -> bool:
+def _is_own(node: NodeShape, feature: FeatureId, record: RecordShape | None) -> bool:
     """Say whether the text is as clerp wrote it; a text that was edited since is not."""
-    if own_labels is None or node.clerp_status in (None, "kept"):
+    if record is None or node.clerp_status in (None, "kept"):
         return False
-    return own_labels.get(str(feature)) == node.clerp
+    recorded = record.features.get(str(feature))
+    return recorded is not None and recorded.clerp == node.clerp
 
 
-def _read_own_labels(shape: GraphShape, where: str) -> dict[str, str] | None:
-    """Return the text that clerp wrote for each feature, or None for a graph that it did not."""
+def _read_record(shape: GraphShape, where: str) -> RecordShape | None:
+    """Return what clerp wrote of itself, or None for a graph that it did not label."""
     record: Any = shape.metadata.clerp
     if record is None:
         return None
@@ -192,8 +195,7 @@ def _read_own_labels(shape: GraphShape, where: str) -> dict[str, str] | None:
             where=f"{where}, {place}",
             remedy="Run: pip install --upgrade clerp",
         )
-    features = check(record, RecordShape, where, place).features
-    return {feature: recorded.clerp for feature, recorded in features.items()}
+    return check(record, RecordShape, where, place)
 
 
 def _group(features: tuple[FeatureNode, ...]) -> dict[FeatureId, tuple[FeatureNode, ...]]:

@@ -15,6 +15,8 @@ ShapeT = TypeVar("ShapeT")
 
 MAX_INTEGER = 2**63 - 1
 """Ids beyond this are not read: other tools turn them into floats and lose digits."""
+NOT_A_GRAPH = "Check that it is an attribution graph, then export it again"
+"""What to do about a document that is none, or a broken one."""
 
 
 class NodePlace(NamedTuple):
@@ -108,6 +110,14 @@ class RecordedFeature(Struct, frozen=True):
     """What `metadata.clerp.features` says of one feature."""
 
     clerp: str = ""
+    """As a node shows it."""
+    label: str = ""
+
+
+class RecordedNull(Struct, frozen=True):
+    """What `metadata.clerp.null` says of the evidence that scores were calibrated with."""
+
+    evidence_digest: str = ""
 
 
 class VersionShape(Struct, frozen=True):
@@ -120,6 +130,9 @@ class RecordShape(Struct, frozen=True):
     """`metadata.clerp`, clerp's own record."""
 
     features: dict[str, RecordedFeature] = {}
+    configuration: dict[str, Any] = {}
+    embedder: str = ""
+    null: RecordedNull | None = None
 
 
 def check_graph(document: Mapping[str, Any], where: str) -> GraphShape:
@@ -146,4 +159,5 @@ def check(value: object, shape: type[ShapeT], where: str, place: str = "") -> Sh
         raise GraphError(
             f"not an attribution graph: {fault[:1].lower()}{fault[1:]}",
             where=f"{where}, {full}" if full else where,
+            remedy=NOT_A_GRAPH,
         ) from error

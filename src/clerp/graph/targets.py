@@ -66,6 +66,15 @@ def list_viewer_faults(document: Document) -> tuple[str, ...]:
     return tuple(fault for fault, present in faults.items() if present)
 
 
+def check_graph_index(folder: Path) -> None:
+    """Find out whether a graph could be entered, before the graph itself is written.
+
+    Raises:
+        OutputError: The index that is there is not one.
+    """
+    _read_index(folder / INDEX_NAME)
+
+
 def update_graph_index(folder: Path, metadata: Mapping[str, object]) -> None:
     """Enter a graph into the list that the frontend shows, in place of one with the same slug.
 

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -39,15 +40,31 @@ def encode(document: Mapping[str, object], path: Path) -> bytes | bytearray:
     return compress(text, path.suffix)
 
 
+def check_destination(path: Path) -> None:
+    """Find out whether a file could be written, before anything is done that it is written for.
+
+    Raises:
+        OutputError: Nothing could be written at `path`, where nothing has changed.
+    """
+    temporary = _name_temporary(path)
+    try:
+        _refuse_irregular(path)
+        _write_synced(b"", temporary, None)
+    except (OSError, ValueError) as error:
+        raise _explain(error, path) from error
+    finally:
+        _discard(temporary)
+
+
 def write_atomically(data: bytes | bytearray, path: Path) -> None:
     """Replace a file by way of a temporary one beside it, safe from a crash at any moment.
 
     Raises:
-        OutputError: It could not be written, or is a symbolic link, which would be replaced.
+        OutputError: It could not be written, or is no regular file and would be lost.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    temporary = _name_temporary(path)
     try:
-        _refuse_link(path)
+        _refuse_irregular(path)
         _write_synced(data, temporary, _mode_of(path))
         temporary.replace(path)
     except (OSError, ValueError) as error:
@@ -57,11 +74,25 @@ def write_atomically(data: bytes | bytearray, path: Path) -> None:
     _sync_folder(path)
 
 
-def _refuse_link(path: Path) -> None:
+def _name_temporary(path: Path) -> Path:
+    try:
+        return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    except ValueError as error:
+        raise OutputError(
+            "names no file", where=repr(str(path)), remedy="Name a file to write to"
+        ) from error
+
+
+def _refuse_irregular(path: Path) -> None:
+    """Refuse what a rename would put a file in the place of: `--out /dev/null`, a pipe, a link."""
     if path.is_symlink():
         raise OutputError(
             "is a symbolic link", where=str(path), remedy="Name the file it points to"
         )
+    if path.is_dir():
+        raise OutputError("is a folder", where=str(path), remedy="Name a file in it")
+    if path.exists() and not path.is_file():
+        raise OutputError("is not a regular file", where=str(path), remedy="Name another file")
 
 
 def _mode_of(path: Path) -> int | None:
@@ -105,12 +136,13 @@ def _sync_folder(path: Path) -> None:
 
 
 def _explain(error: OSError | ValueError, path: Path) -> OutputError:
-    if isinstance(error, FileNotFoundError):
+    # Some file systems, /proc for one, say "not found" of a folder that takes no new file.
+    if isinstance(error, FileNotFoundError) and not path.parent.is_dir():
         return OutputError(
-            "its folder does not exist", where=str(path), remedy=f"Run: mkdir -p '{path.parent}'"
+            "its folder does not exist",
+            where=str(path),
+            remedy=f"Run: mkdir -p {shlex.quote(str(path.parent))}",
         )
-    if isinstance(error, IsADirectoryError):
-        return OutputError("is a folder", where=str(path), remedy="Name a file in it")
     fault = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return OutputError(
         f"could not be written: {fault}",

@@ -161,6 +161,30 @@ def test_lone_surrogate_and_infinity_do_not_cost_the_record():
     assert evidence.act_max == 5.0
 
 
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (
+            {"examples_quantiles": "\ud800"},
+            "examples_quantiles: expected `array`, got `str`",
+        ),
+        ({"layer": "\ud800"}, "layer: expected `int | null`, got `str`"),
+        ({"top_logits": "\ud800"}, "top_logits: expected `array | null`, got `str`"),
+    ],
+)
+def test_a_lone_surrogate_where_no_text_belongs_is_a_reason(change, reason):
+    gap = parse(make_record(make_example("a")) | change)
+    assert isinstance(gap, EvidenceGap)
+    assert gap.reason == f"r.json: {reason}"
+
+
+def test_a_lone_surrogate_in_an_unknown_key_or_one_example_costs_nothing_else():
+    bad = make_example("b") | {"tokens_acts_list": ["\ud800"]}
+    evidence = parse_evidence(make_record(make_example("a"), bad) | {"\ud800": 1})
+    assert list_ids(evidence.top) == ["0.0"]
+    assert evidence.set_aside == (("malformed example", 1),)
+
+
 def test_of_equal_texts_the_strongest_stays():
     evidence = parse_evidence(make_record(make_example("a", 3), make_example("a", 4)))
     assert list_ids(evidence.top) == ["0.1"]

@@ -3,7 +3,12 @@ import json
 import pytest
 
 from clerp.errors import OutputError
-from clerp.graph import list_viewer_faults, prepare_for_circuit_tracer, update_graph_index
+from clerp.graph import (
+    check_graph_index,
+    list_viewer_faults,
+    prepare_for_circuit_tracer,
+    update_graph_index,
+)
 
 
 def read_index(folder):
@@ -60,6 +65,8 @@ def test_the_index_gets_new_graphs_at_the_end_and_old_ones_in_place(tmp_path):
 def test_an_index_that_is_none_is_left_alone(tmp_path, text):
     path = tmp_path / "graph-metadata.json"
     path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(OutputError, match="the list of graphs cannot be read"):
+        check_graph_index(tmp_path)
     with pytest.raises(OutputError, match="the list of graphs cannot be read"):
         update_graph_index(tmp_path, {"slug": "a"})
     assert path.read_bytes() == text.encode("latin-1")

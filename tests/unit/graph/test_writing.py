@@ -3,6 +3,7 @@ import gzip
 import json
 import os
 import stat
+from pathlib import Path
 
 import pytest
 import zstandard
@@ -10,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clerp.errors import OutputError
-from clerp.graph import write_document
+from clerp.graph import check_destination, write_document
 from clerp.graph.writing import encode
 
 JSON = st.recursive(
@@ -105,6 +106,49 @@ def test_places_that_cannot_hold_a_file_are_named(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="Not a directory"):
         write_document({}, tmp_path / "file" / "g.json")
+
+
+def test_a_pipe_is_not_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OutputError, match="is not a regular file"):
+        write_document({}, tmp_path / "pipe")
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_a_path_without_a_name_is_refused():
+    with pytest.raises(OutputError, match=r"'\.': names no file"):
+        write_document({}, Path())
+
+
+def test_a_folder_that_takes_no_file_is_not_said_to_be_missing():
+    with pytest.raises(OutputError, match="could not be written: No such file"):
+        write_document({}, Path("/proc/clerp.json"))
+
+
+@pytest.mark.parametrize(
+    "name", ["none/g.json", "file/g.json", "folder", "link", "pipe", "x" * 250]
+)
+def test_a_bad_destination_is_known_before_anything_is_written(tmp_path, name):
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to("file")
+    os.mkfifo(tmp_path / "pipe")
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(OutputError) as checked:
+        check_destination(tmp_path / name)
+    with pytest.raises(OutputError) as written:
+        write_document({}, tmp_path / name)
+    assert str(checked.value) == str(written.value)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_good_destination_is_left_as_it_is(tmp_path):
+    path = tmp_path / "g.json"
+    check_destination(path)
+    assert not list(tmp_path.iterdir())
+    path.write_text("old")
+    check_destination(path)
+    assert [(found, found.read_text()) for found in tmp_path.iterdir()] == [(path, "old")]
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
