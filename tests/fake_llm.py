@@ -43,9 +43,15 @@ class FakeLlm:
     script: deque[Reply] = field(default_factory=deque)
     requests: list[dict[str, Any]] = field(default_factory=list)
     closing: threading.Event = field(default_factory=threading.Event)
+    asked: threading.Condition = field(default_factory=threading.Condition)
 
     def answers(self, *replies: Reply) -> None:
         self.script.extend(replies)
+
+    def await_requests(self, n: int, *, timeout: float) -> bool:
+        """Wait until it was asked n times; say whether that came to pass in time."""
+        with self.asked:
+            return self.asked.wait_for(lambda: len(self.requests) >= n, timeout)
 
 
 def chat(content: Any, *, finish_reason: str = "stop", model: str = "gpt-4o-mini-2024-07-18"):
@@ -115,7 +121,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         fake: FakeLlm = self.server.fake  # type: ignore[attr-defined]
-        fake.requests.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        with fake.asked:
+            fake.requests.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            fake.asked.notify_all()
         reply = fake.script.popleft() if fake.script else Reply({"error": "no script left"}, 500)
         if reply.hangs:
             fake.closing.wait()

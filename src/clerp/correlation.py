@@ -8,7 +8,7 @@ Calibration compares C with the C of n windows cut at random positions, away fro
 same evidence: raw scores of one-token and of seventeen-token windows live on different scales.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,7 +66,7 @@ class Null:
             weighted=score.weighted,
             n=score.n,
             expected=round(expected, _DECIMALS),
-            z=round((score.raw - expected) / spread, 2) if spread > 0 else 0.0,
+            z=round((score.raw - expected) / spread, 2) if draws[0] < draws[-1] else 0.0,
             p=round((1 + exceeded) / (1 + len(draws)), 5),
         )
 
@@ -137,27 +137,23 @@ def build_null(evidence: Sequence[FeatureEvidence], window: Window, embedder: Em
     return Null(_draw_scores(vectors, largest))
 
 
-def build_nulls(
-    evidence: Sequence[FeatureEvidence], windows: Sequence[Window], embedder: Embedder
-) -> Mapping[str, Null]:
-    """Build one null for each window, by channel name."""
-    return {window.name: build_null(evidence, window, embedder) for window in windows}
-
-
 def _mean_over_pairs(
     vectors: Float[np.ndarray, "window dimension"], weights: Float[np.ndarray, " window"]
 ) -> float:
-    squares = float((weights**2).sum())
-    total = weights @ vectors
-    pairs = float(weights.sum()) ** 2 - squares
-    return round((float(total @ total) - squares) / pairs, _DECIMALS) if pairs > 0 else 0.0
+    weighted = weights[:, np.newaxis] * vectors
+    total = weighted.sum(axis=0)
+    # What the vectors themselves take away: in single precision their squares are not quite 1.
+    similar = float(total @ total) - float((weighted**2).sum())
+    pairs = float(weights.sum()) ** 2 - float((weights**2).sum())
+    return round(similar / pairs, _DECIMALS) if pairs > 0 else 0.0
 
 
 def _quiet_windows(evidence: Sequence[FeatureEvidence], window: Window) -> list[str]:
     """Cut about `POOL` windows, the same number from every example, seeded by the text itself."""
     examples = sorted(
         (example for known in evidence for example in known.top),
-        key=lambda e: (e.tokens, e.peak),
+        # Features that peak on the same token of a text differ in where they are quiet.
+        key=lambda e: (e.tokens, e.peak, e.activations.tobytes()),
     )
     each = max(1, -(-POOL // max(1, len(examples))))
     rng = np.random.default_rng(0)
@@ -193,4 +189,4 @@ def _draw_scores(
         n = column + 1
         if n > 1:
             scores[:, column] = (np.einsum("ij,ij->i", sums, sums) - n) / (n * (n - 1))
-    return np.sort(scores, axis=0)
+    return np.sort(scores.round(_DECIMALS), axis=0)

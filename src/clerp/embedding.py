@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from jaxtyping import Float32
 
-from clerp.errors import UsageError
+from clerp.errors import PluginError, UsageError
 from clerp.plugins import Embedder
 
 if TYPE_CHECKING:
@@ -39,20 +39,41 @@ class WordLlamaEmbedder:
 
 
 def embed_unit(texts: Sequence[str], embedder: Embedder) -> Float32[np.ndarray, "text dimension"]:
-    """Embed texts as vectors of length 1; a text without content becomes a row of zeros.
+    """Embed texts as vectors of length 1.
 
     Each distinct text is embedded once, in sorted order, so that neither repetition nor order
-    changes a vector.
+    changes a vector. A text without content becomes a row of zeros, and so does one that the
+    embedder answers with zeros or with anything that is not finite.
+
+    Raises:
+        PluginError: The embedder does not answer with one row for each text.
     """
     distinct = sorted({_embeddable(text) for text in texts} - {""})
     if not distinct:
         return np.zeros((len(texts), 1), dtype=np.float32)
-    vectors = np.nan_to_num(embedder.embed(distinct), copy=False)
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit = np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)
+    unit = _normalise(_embed(distinct, embedder))
     padded = np.vstack([unit, np.zeros((1, unit.shape[1]), dtype=np.float32)])
     row = {text: i for i, text in enumerate(distinct)}
     return padded[[row.get(_embeddable(text), len(distinct)) for text in texts]]
+
+
+def _embed(texts: Sequence[str], embedder: Embedder) -> Float32[np.ndarray, "text dimension"]:
+    vectors = embedder.embed(texts)
+    if len(vectors) != len(texts):
+        raise PluginError(
+            f"the embedder {embedder.name!r} answered {len(texts)} texts with {len(vectors)} rows",
+            remedy="Its author can check it with clerp.testing.check_embedder",
+        )
+    return vectors
+
+
+def _normalise(
+    vectors: Float32[np.ndarray, "text dimension"],
+) -> Float32[np.ndarray, "text dimension"]:
+    # Squares of single precision overflow, and underflow, in single precision.
+    squares = np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)[:, np.newaxis]
+    usable = np.isfinite(squares) & (squares > 0)
+    return np.divide(vectors, np.sqrt(squares), out=np.zeros_like(vectors), where=usable)
 
 
 def _embeddable(text: str) -> str:
@@ -82,5 +103,8 @@ def _root_logger_kept() -> Generator[None]:
     # Importing wordllama configures the root logger of whoever uses clerp.
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:], root.level = handlers, level
+    try:
+        yield
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)

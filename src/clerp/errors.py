@@ -26,7 +26,8 @@ class ClerpError(Exception):
     exit_code = 1
 
     def __init__(self, what: str, *, where: str = "", remedy: str = "") -> None:
-        super().__init__(what, where, remedy)
+        # `what` alone: copies and pickles are made from the positional arguments.
+        super().__init__(what)
         self.what = what
         self.where = where
         self.remedy = remedy
@@ -34,7 +35,8 @@ class ClerpError(Exception):
     def __str__(self) -> str:
         place = f"{self.where}: " if self.where else ""
         remedy = f". {self.remedy}" if self.remedy else ""
-        return f"{place}{self.what}{remedy}"
+        # Paths and what other libraries say may break the line.
+        return " ".join(f"{place}{self.what}{remedy}".splitlines())
 
 
 class UsageError(ClerpError):

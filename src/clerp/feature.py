@@ -6,7 +6,9 @@ from typing import NamedTuple
 
 from clerp.errors import UsageError
 
-_WRITTEN = re.compile(r"(\d+)_(?:(lor)_)?(\d+)")
+# More digits than any transcoder has latents: Python refuses to read a number of thousands.
+_NUMBER = "([0-9]{1,18})"
+_WRITTEN = re.compile(f"{_NUMBER}_(?:(lor)_)?{_NUMBER}")
 
 
 class FeatureId(NamedTuple):

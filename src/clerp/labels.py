@@ -65,8 +65,7 @@ def clean_label(text: str) -> str:
     visible = "".join(c for c in text if not _is_invisible(c))
     words = [_spell_out(word) for word in visible.split()]
     line = " ".join(word for word in words if word).lstrip("[ ")
-    line = _shorten(line)
-    return f"{line[0]} {line[1:]}" if _PLACEHOLDER.fullmatch(line) else line
+    return _shorten(f"{line[0]} {line[1:]}" if _PLACEHOLDER.fullmatch(line) else line)
 
 
 def is_placeholder(text: str) -> bool:
@@ -92,7 +91,7 @@ def in_style(text: str, style: Style) -> str:
 
 
 def _is_invisible(char: str) -> bool:
-    return unicodedata.category(char) in {"Cc", "Cf", "Cs", "Co", "Cn"} and char not in "\t\n\r"
+    return unicodedata.category(char) in {"Cc", "Cf", "Cs", "Co", "Cn"} and not char.isspace()
 
 
 def _spell_out(word: str) -> str:

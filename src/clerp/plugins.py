@@ -79,8 +79,17 @@ class Labeler(Protocol):
 class Ledgered(Protocol):
     """A labeler that pays for its answers and so keeps them in the ledger."""
 
-    def with_ledger(self, ledger: "Ledger") -> Labeler:
-        """Return the same labeler, reading and recording its answers there."""
+    def with_ledger(self, ledger: "Ledger", *, ask: bool = True) -> Labeler:
+        """Return the same labeler, reading and recording its answers there.
+
+        Args:
+            ledger: An open one.
+            ask: False makes it use only what is there, and raise LabelerError for the rest.
+        """
+        ...
+
+    def show_prompt(self, request: "LabelRequest") -> str:
+        """Return what it asks of a feature, as a person reads it."""
         ...
 
     async def aclose(self) -> None:
@@ -143,13 +152,12 @@ def find(kind: Kind, name: str) -> object:
     registered, _, argument = name.partition(":")
     entry = _entry(kind, registered)
     try:
-        factory = cast(Callable[[str], object], entry.load())
+        return cast(Callable[[str], object], entry.load())(argument)
     except ModuleNotFoundError as missing:
         raise PluginError(
             f"{kind[:-1]} {registered!r} needs the module {missing.name!r}, which is not installed",
             remedy=f"Run: pip install '{_distribution(entry)}'",
         ) from missing
-    return factory(argument)
 
 
 def is_registered(kind: Kind, name: str) -> bool:

@@ -88,12 +88,15 @@ def find_rule(name: str, threshold: float | None = None) -> Rule:
     """Return a rule by name, with its own threshold unless another is given.
 
     Raises:
-        UsageError: There is no such rule.
+        UsageError: There is no such rule, or confidence cannot be measured by the threshold.
     """
     if name not in RULES:
         raise UsageError(f"there is no rule {name!r}", remedy=f"Known: {', '.join(RULES)}")
-    rule = RULES[name]
-    return rule if threshold is None else replace(rule, threshold=threshold)
+    if threshold is None:
+        return RULES[name]
+    if not 0 < threshold < float("inf"):
+        raise UsageError(f"the threshold {threshold:g} is not a number above 0")
+    return replace(RULES[name], threshold=threshold)
 
 
 def route_features(
@@ -138,7 +141,7 @@ def route_features(
 def find_artefact(evidence: FeatureEvidence) -> str | None:
     """Return why a feature's examples say nothing about a meaning, or None.
 
-    Raises nothing; the reasons are `too few examples`, `dense` and `sequence start`, with figures.
+    The reasons are `too few examples`, `dense` and `sequence start`, with figures.
     """
     n = len(evidence.top)
     if n < MIN_EXAMPLES:

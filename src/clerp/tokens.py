@@ -21,6 +21,7 @@ readable        ` Dallas`                                 nothing of the above
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 _MARKER = re.compile(
@@ -129,6 +130,7 @@ def detect_spelling(tokens: Iterable[str]) -> Spelling:
     )
 
 
+@lru_cache(maxsize=65536)
 def is_special(token: str) -> bool:
     """Say whether a token marks a place in a sequence (`<bos>`, `<|im_start|>`) and is no text."""
     return token[:1] in ("<", "[") and _MARKER.fullmatch(token) is not None

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -71,6 +71,8 @@ def cut_at(example: ActivationExample, window: Window, position: int) -> str:
     return "".join(example.tokens[first : max(position + window.stop + 1, 0)])
 
 
+# Every example is split several times: for its label, its hint, and the notes on its nodes.
+@lru_cache(maxsize=16384)
 def split_words(example: ActivationExample) -> tuple[Word, ...]:
     """Join the tokens of an example to words.
 
@@ -83,8 +85,14 @@ def split_words(example: ActivationExample) -> tuple[Word, ...]:
     """
     text = "".join(example.tokens)
     ends = list(accumulate(map(len, example.tokens)))
+    # The last token that ends where a token does: it, or the last empty one behind it.
+    last = {end: token for token, end in enumerate(ends)}
     return tuple(
-        Word(text[start:stop], bisect_right(ends, start), _last_token(example.tokens, ends, stop))
+        Word(
+            text[start:stop],
+            bisect_right(ends, start),
+            last[stop] if stop in last else bisect_right(ends, stop - 1),
+        )
         for start, stop in _spans(example.tokens, ends)
     )
 
@@ -100,6 +108,7 @@ def word_at(words: Sequence[Word], token: int) -> Word | None:
     return next(iter(visible or holding), None)
 
 
+@lru_cache(maxsize=65536)
 def is_bare_space(text: str) -> bool:
     """Say whether a text is white space without a line break."""
     return text.isspace() and text.splitlines() == [text]
@@ -142,20 +151,13 @@ def _spans(tokens: Sequence[str], ends: Sequence[int]) -> Iterator[tuple[int, in
             yield start, stop
 
 
+@lru_cache(maxsize=65536)
 def _mask(token: str) -> str:
     if token.startswith("<") and _SPECIAL_TOKEN.fullmatch(token):
         return _SPECIAL_FIRST + _SPECIAL_REST * (len(token) - 1)
     if is_bare_space(token):
         return _SPACE * len(token)
     return token
-
-
-def _last_token(tokens: Sequence[str], ends: Sequence[int], stop: int) -> int:
-    last = bisect_right(ends, stop - 1)
-    if ends[last] == stop:
-        while last + 1 < len(tokens) and not tokens[last + 1]:
-            last += 1
-    return last
 
 
 def _parse_window(text: str) -> Window:

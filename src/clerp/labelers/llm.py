@@ -21,10 +21,19 @@ class LlmLabeler:
     transport: Transport
     ledger: Ledger | None = None
     name: str = METHOD
+    ask: bool = True
 
-    def with_ledger(self, ledger: Ledger) -> "LlmLabeler":
-        """Return the same labeler, which looks into this ledger first and records there."""
-        return replace(self, ledger=ledger)
+    def with_ledger(self, ledger: Ledger, *, ask: bool = True) -> "LlmLabeler":
+        """Return the same labeler, which looks into this ledger first and records there.
+
+        Without `ask` it never goes further than the ledger.
+        """
+        return replace(self, ledger=ledger, ask=ask)
+
+    def show_prompt(self, request: LabelRequest) -> str:
+        """Return what the model is asked of a feature."""
+        prompt = build_prompt(request)
+        return f"{prompt.system}\n\n{prompt.user}"
 
     async def label(self, request: LabelRequest) -> Label | Abstention:
         """Name a feature, asking the model only for what the ledger does not know.
@@ -35,7 +44,7 @@ class LlmLabeler:
             TransportError: The provider did not answer, or refused.
             AnswerError: Neither answer can be used.
             LedgerError: The ledger failed.
-            LabelerError: There is no ledger.
+            LabelerError: There is no ledger, or the answer is not in it and may not be asked for.
         """
         prompt = build_prompt(request)
         first = await self._ask(request, prompt)
@@ -60,6 +69,8 @@ class LlmLabeler:
         known = self.ledger.find_answer(key)
         if known is not None:
             return known
+        if not self.ask:
+            raise LabelerError(f"{self.transport.model} was not asked about this yet")
         completion = await self.transport.complete(prompt)
         answer = Answer(
             key=key,

@@ -59,6 +59,8 @@ _SPECIAL_TOKEN = re.compile(r"<\|?([\w/-]+)\|?>")
 # What frontends interpret (see `clean_label`), and what parts a hint.
 _INTERPRETED = frozenset('<>&#%+"|')
 _NAMELESS = "unprintable character"
+# They choose between drawings of the character before; tokenizers make tokens of them.
+_VARIATION_SELECTORS = "\ufe0e\ufe0f"
 
 
 def name_word(text: str) -> str:
@@ -108,6 +110,8 @@ def _name_mark(text: str) -> str:
 
 def _shown(text: str) -> str:
     shown = clean_label(unicodedata.normalize("NFC", text))
+    if not shown.strip(_VARIATION_SELECTORS):
+        return ""
     if is_mark(text) and any(char in text for char in _INTERPRETED):
         return ""
     return shown if len(shown) <= _MAX_CHARS else f"{shown[: _MAX_CHARS - 1].rstrip()}…"

@@ -24,6 +24,8 @@ from clerp.labels import clean_label
         ("\ufffd\ufffd", "partial character"),
         ("\ue000", "unprintable character"),
         ("", "unprintable character"),
+        ("\ufe0f", "unprintable character"),
+        ("❤\ufe0f", "❤\ufe0f"),
         ('"%', "quote mark and symbols"),
         ("F16", "F 16"),
     ],
