@@ -1,11 +1,10 @@
 """A labelled graph: what `clerp.label` returns, and how it is written."""
 
-import html
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from clerp.errors import UsageError
 from clerp.feature import FeatureId
@@ -14,19 +13,24 @@ from clerp.graph import (
     FeatureNode,
     NodeAnnotation,
     annotate,
+    check_graph_index,
     prepare_for_circuit_tracer,
     update_graph_index,
     write_document,
 )
-from clerp.labels import Style, in_style
+from clerp.labels import Style, in_style, names_supernode
 from clerp.outcome import LabeledFeature, Status
-from clerp.report.summary import Summary, summarize
+from clerp.report.notebook import build_html
+from clerp.report.summary import Summary, share_by_feature, summarize
 
 if TYPE_CHECKING:
     from networkx import MultiDiGraph
 
 Existing = Literal["keep", "compare", "replace"]
 Target = Literal["circuit-tracer"]
+
+NOTEBOOK_ROWS = 50
+"""Features that a notebook shows of a graph."""
 
 
 @dataclass(frozen=True)
@@ -46,13 +50,13 @@ class LabeledGraph:
     record: Mapping[str, object]
     """What goes under `metadata.clerp`."""
 
-    def __getitem__(self, feature: tuple[int, int]) -> LabeledFeature:
+    def __getitem__(self, feature: tuple[int, int] | FeatureId) -> LabeledFeature:
         """Return the feature (layer, index).
 
         Raises:
             KeyError: The graph has no such feature.
         """
-        return self._by_feature[FeatureId(*feature)]
+        return self._by_feature[feature if isinstance(feature, FeatureId) else FeatureId(*feature)]
 
     def __iter__(self) -> Iterator[LabeledFeature]:
         return iter(self.features)
@@ -61,7 +65,7 @@ class LabeledGraph:
         return len(self.features)
 
     @cached_property
-    def document(self) -> dict[str, object]:
+    def document(self) -> dict[str, Any]:
         """The labelled graph as parsed JSON; nothing but labels differs from the input."""
         annotations = {
             node.place: self._annotate(node)
@@ -92,6 +96,7 @@ class LabeledGraph:
             write_document(self.document, destination)
         elif target == "circuit-tracer":
             document = prepare_for_circuit_tracer(self.document, destination)
+            check_graph_index(destination.parent)
             write_document(document, destination)
             update_graph_index(destination.parent, document["metadata"])
         else:
@@ -99,7 +104,9 @@ class LabeledGraph:
 
     def to_networkx(self) -> "MultiDiGraph[tuple[str, str]]":
         """Return the labelled graph as a networkx MultiDiGraph (see `AttributionGraph`)."""
-        return self._reread.to_networkx()
+        from clerp.graph.view import build_networkx
+
+        return build_networkx(self.document)
 
     def to_records(self) -> list[dict[str, object]]:
         """Return one flat dictionary for each feature node, ready for a data frame."""
@@ -117,22 +124,11 @@ class LabeledGraph:
         ]
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th>{name}</th>" for name in ("feature", "label", "role", "status", "why"))
-        rows = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in _cells(labeled)) + "</tr>"
-            for labeled in self.features
-        )
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        return build_html(self.features, share_by_feature(self.graph), limit=NOTEBOOK_ROWS)
 
     @cached_property
     def _by_feature(self) -> Mapping[FeatureId, LabeledFeature]:
         return {labeled.feature: labeled for labeled in self.features}
-
-    @cached_property
-    def _reread(self) -> AttributionGraph:
-        from clerp.graph import read_graph
-
-        return read_graph(self.document)
 
     def _describe(self, node: FeatureNode) -> dict[str, object]:
         annotation = self._annotate(node)
@@ -147,10 +143,14 @@ class LabeledGraph:
             "reason": self._by_feature[node.feature].reason,
         }
 
+    def _replaces(self, foreign_label: str) -> bool:
+        # Whoever names a supernode is a person.
+        return self.existing == "replace" and not names_supernode(foreign_label)
+
     def _annotate(self, node: FeatureNode) -> NodeAnnotation:
         labeled = self._by_feature[node.feature]
         own = shown_text(labeled, self.style, show_hints=self.show_hints)
-        kept = bool(node.foreign_label) and self.existing != "replace"
+        kept = bool(node.foreign_label) and not self._replaces(node.foreign_label)
         status: Status = "kept" if kept else labeled.status
         proposes = kept and self.existing == "compare" and labeled.label is not None
         return NodeAnnotation(
@@ -170,8 +170,3 @@ def shown_text(labeled: LabeledFeature, style: Style, *, show_hints: bool) -> st
     if labeled.label is not None:
         return in_style(labeled.label.text, style)
     return f"? {labeled.hint}" if show_hints and labeled.hint else ""
-
-
-def _cells(labeled: LabeledFeature) -> tuple[str, ...]:
-    name = labeled.label.text if labeled.label else ""
-    return (str(labeled.feature), name, labeled.route.role, labeled.status, labeled.reason)

@@ -1,11 +1,12 @@
 """The figures of the closing table: what is labelled, what it covers, what it cost."""
 
-from collections import Counter
+import math
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from clerp.feature import FeatureId
-from clerp.graph import AttributionGraph
+from clerp.graph import AttributionGraph, TranscoderIdentity
 from clerp.outcome import LabeledFeature, Status
 from clerp.router import Tier
 
@@ -33,16 +34,42 @@ class Summary:
     """Those of `routed` that got a label."""
     by_status: Mapping[Status, Coverage]
     everything: Coverage
+    named: Coverage
+    """Those of `everything` that got a label."""
+    artefacts: Coverage
+    declined: Coverage
+    """Those that a labeler looked at and gave no name; artefacts are not among them."""
     error_share: float | None
     """Share of influence of error nodes, which no label can cover."""
+    embedding_share: float | None
+    """Share of influence of the prompt's tokens, which need none."""
     queue_head: Coverage
     """What the first `QUEUE_HEAD` items of the review queue would add."""
+    queue_head_artefacts: int
+    """How many of those items are artefacts."""
     kept_nodes: int
     """Nodes whose label was there before and is not clerp's."""
     repeated_labels: int
     """Labels that more than one feature bears."""
-    calls: int
-    """Answers of LLMs that the labels rest on."""
+    answered: int
+    """Features for which an LLM answered, with a label or without."""
+    cost_usd: float | None
+    """What the answers cost when they were made; None when one of them has no known price."""
+
+
+@dataclass(frozen=True, slots=True)
+class JointSummary:
+    """What a run did to several graphs, every feature that they share counted once."""
+
+    graphs: int
+    features: int
+    """Distinct by transcoder set, layer and index, and evidence."""
+    shared: int
+    """Those that occur in more than one graph."""
+    named: int
+    """Those that got a label."""
+    answered: int
+    """Those for which an LLM answered, with a label or without."""
     cost_usd: float | None
     """What the answers cost when they were made; None when one of them has no known price."""
 
@@ -50,12 +77,11 @@ class Summary:
 def summarize(graph: AttributionGraph, features: Sequence[LabeledFeature]) -> Summary:
     """Add up features and influence by tier and status."""
     shares = share_by_feature(graph)
+    queue_head = order_queue(features, shares)[:QUEUE_HEAD]
 
     def cover(member: Callable[[LabeledFeature], bool]) -> Coverage:
         return _cover([f for f in features if member(f)], shares)
 
-    costs = [_cost(f) for f in features if "cost_usd" in f.details]
-    unpriced = any(cost is None for cost in costs)
     return Summary(
         routed={tier: cover(lambda f, t=tier: f.route.tier == t) for tier in TIERS},
         labeled={
@@ -64,12 +90,42 @@ def summarize(graph: AttributionGraph, features: Sequence[LabeledFeature]) -> Su
         },
         by_status={status: cover(lambda f, s=status: f.status == s) for status in STATUSES},
         everything=cover(lambda _: True),
+        named=cover(lambda f: f.label is not None),
+        artefacts=cover(_is_unnamed_artefact),
+        declined=cover(lambda f: f.status == "abstained" and not _is_unnamed_artefact(f)),
         error_share=graph.shares.errors if graph.shares else None,
-        queue_head=_cover(order_queue(features, shares)[:QUEUE_HEAD], shares),
+        embedding_share=graph.shares.embeddings if graph.shares else None,
+        queue_head=_cover(queue_head, shares),
+        queue_head_artefacts=sum(map(_is_unnamed_artefact, queue_head)),
         kept_nodes=sum(bool(node.foreign_label) for node in graph.feature_nodes),
         repeated_labels=_count_repeated(features),
-        calls=len(costs),
-        cost_usd=None if unpriced else sum(cost or 0.0 for cost in costs),
+        answered=sum(map(_is_answered, features)),
+        cost_usd=_add_costs(features),
+    )
+
+
+def summarize_together(
+    graphs: Sequence[tuple[AttributionGraph, Sequence[LabeledFeature]]],
+) -> JointSummary:
+    """Count the features of several graphs, those that they share once.
+
+    A feature is the same in two graphs where transcoder set, layer and index, and what was read of
+    its evidence are the same.
+    """
+    outcomes: defaultdict[tuple[TranscoderIdentity, FeatureId, str], list[LabeledFeature]]
+    outcomes = defaultdict(list)
+    for graph, features in graphs:
+        for labeled in features:
+            key = (graph.transcoder_identity, labeled.feature, labeled.evidence_digest)
+            outcomes[key].append(labeled)
+    distinct = [_choose(same) for same in outcomes.values()]
+    return JointSummary(
+        graphs=len(graphs),
+        features=len(distinct),
+        shared=sum(len(same) > 1 for same in outcomes.values()),
+        named=sum(labeled.label is not None for labeled in distinct),
+        answered=sum(map(_is_answered, distinct)),
+        cost_usd=_add_costs(distinct),
     )
 
 
@@ -94,7 +150,7 @@ def share_by_feature(graph: AttributionGraph) -> dict[FeatureId, float]:
 
 
 def _cover(features: Sequence[LabeledFeature], shares: Mapping[FeatureId, float]) -> Coverage:
-    share = sum(shares.get(f.feature, 0.0) for f in features) if shares else None
+    share = math.fsum(shares.get(f.feature, 0.0) for f in features) if shares else None
     return Coverage(len(features), share)
 
 
@@ -103,6 +159,20 @@ def _count_repeated(features: Sequence[LabeledFeature]) -> int:
     return sum(count > 1 for count in bearers.values())
 
 
-def _cost(labeled: LabeledFeature) -> float | None:
-    cost = labeled.details["cost_usd"]
-    return float(cost) if isinstance(cost, int | float) else None
+def _choose(same: Sequence[LabeledFeature]) -> LabeledFeature:
+    # An answer may be known in one graph and not in another, as when a budget ran out between.
+    return next((labeled for labeled in same if _is_answered(labeled)), same[0])
+
+
+def _is_unnamed_artefact(labeled: LabeledFeature) -> bool:
+    return labeled.route.role == "artefact" and labeled.label is None
+
+
+def _is_answered(labeled: LabeledFeature) -> bool:
+    return "cost_usd" in labeled.details
+
+
+def _add_costs(features: Sequence[LabeledFeature]) -> float | None:
+    costs = [labeled.details["cost_usd"] for labeled in features if _is_answered(labeled)]
+    known = [cost for cost in costs if isinstance(cost, int | float)]
+    return math.fsum(known) if len(known) == len(costs) else None

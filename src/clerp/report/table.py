@@ -7,8 +7,10 @@ from rich.table import Table
 from rich.text import Text
 
 from clerp.feature import FeatureId
+from clerp.labels import MAX_LABEL_CHARS
 from clerp.outcome import LabeledFeature
-from clerp.report.summary import QUEUE_HEAD, TIERS, Coverage, Summary
+from clerp.report.rows import Row, list_rows, make_visible, percent
+from clerp.report.summary import TIERS, Coverage, JointSummary, Summary
 
 _STATUS_STYLES: Mapping[str, str] = {
     "labeled": "green",
@@ -17,87 +19,144 @@ _STATUS_STYLES: Mapping[str, str] = {
     "abstained": "dim",
     "failed": "red",
 }
-_TIER_NAMES = {1: "1  token frequency", 2: "2  LLM", 3: "3  review"}
-_CONTROL = dict.fromkeys((*range(32), *range(127, 160)), "�")
-
-
-def render_summary(summary: Summary) -> RenderableType:
-    """Show features and influence by tier, beside errors, review and cost."""
-    table = Table(title="Coverage", title_justify="left", box=None, pad_edge=False)
-    table.add_column("tier")
-    for column in ("features", "labelled", "influence", "labelled "):
-        table.add_column(column, justify="right")
-    for tier in TIERS:
-        routed, labeled = summary.routed[tier], summary.labeled[tier]
-        table.add_row(_TIER_NAMES[tier], *_figures(routed, labeled))
-    done = summary.by_status["labeled"]
-    table.add_row("all features", *_figures(summary.everything, done), style="bold")
-    table.add_row("error nodes", "", "", _percent(summary.error_share), "")
-    return Group(table, *(Text(line) for line in _closing_lines(summary)))
+_MEASURES: Mapping[str, str] = {
+    "z": "likeness of the examples in standard deviations above chance",
+    "raw": "likeness of the examples as mean cosine similarity",
+}
+_TIER_NAMES = {1: "1 token frequency", 2: "2 LLM", 3: "3 review"}
 
 
 def render_features(
     features: Sequence[LabeledFeature], shares: Mapping[FeatureId, float], *, limit: int
 ) -> RenderableType:
-    """Show the most influential features with their labels and the reasons for them."""
+    """Show the most influential features, and say how many are left out.
+
+    A reason takes one line and ends in `…` where the terminal is too narrow; the labelled graph
+    holds it whole. What is true of many features stands once, as a footnote.
+    """
+    rows = list_rows(features, shares, limit)
+    notes = list(dict.fromkeys(note for row in rows for note in row.notes))
+    measure = _name_measure(features)
+    table = _lay_out("label", "role", "share", measure, "feature", "why")
+    for row in rows:
+        table.add_row(*_list_cells(row, notes))
+    lines = _list_footnotes(rows, notes, measure, hidden=len(features) - len(rows))
+    return Group(table, *(Text(line, style="dim") for line in lines))
+
+
+def render_summary(summary: Summary) -> RenderableType:
+    """Show features and influence by tier, beside errors, review and cost."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("feature", no_wrap=True)
-    table.add_column("share", justify="right", no_wrap=True)
-    table.add_column("label", max_width=28)
-    table.add_column("role", no_wrap=True)
-    table.add_column("why", ratio=1)
-    ordered = sorted(features, key=lambda f: (-shares.get(f.feature, 0.0), f.feature))
-    for labeled in ordered[:limit]:
-        table.add_row(
-            str(labeled.feature),
-            _percent(shares.get(labeled.feature)),
-            _name(labeled),
-            labeled.route.role,
-            plain(f"{labeled.reason}. {labeled.route.reason}"),
-        )
-    return table
+    table.add_column("tier")
+    table.add_column("features labelled", justify="right")
+    table.add_column("influence labelled", justify="right")
+    for tier in TIERS:
+        table.add_row(_TIER_NAMES[tier], *_compare(summary.labeled[tier], summary.routed[tier]))
+    table.add_row("all features", *_compare(summary.named, summary.everything), style="bold")
+    table.add_row("token embeddings", "", percent(summary.embedding_share), style="dim")
+    table.add_row("error nodes", "", percent(summary.error_share), style="dim")
+    return Group(Text(), table, *map(Text, _list_remarks(summary)))
+
+
+def render_together(together: JointSummary) -> RenderableType:
+    """Close a run over several graphs: what they share, and what all of them cost."""
+    head = f"All {together.graphs} graphs"
+    lines = (
+        f"Distinct features: {together.features}, in more than one graph: {together.shared}.",
+        f"Labelled: {together.named} of {together.features}.",
+        _tell_cost(together.answered, together.cost_usd),
+    )
+    return Group(Text(), Text(head, style="bold"), *map(Text, lines))
 
 
 def plain(text: str) -> Text:
     """Return text that neither markup nor control characters can act in."""
-    return Text(text.translate(_CONTROL))
+    return Text(make_visible(text, limit=len(text)))
 
 
-def _name(labeled: LabeledFeature) -> Text:
-    shown = labeled.label.text if labeled.label else f"({labeled.status.replace('_', ' ')})"
-    text = plain(shown)
-    text.stylize(_STATUS_STYLES[labeled.status])
-    return text
+def _lay_out(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        is_free = column in ("label", "why")
+        table.add_column(
+            column,
+            justify="right" if column in ("share", "z", "raw") else "left",
+            no_wrap=not is_free,
+            max_width=MAX_LABEL_CHARS if column == "label" else None,
+        )
+    return table
 
 
-def _figures(routed: Coverage, labeled: Coverage) -> Iterable[str]:
-    return (
-        str(routed.features),
-        str(labeled.features),
-        _percent(routed.share),
-        _percent(labeled.share),
-    )
+def _list_cells(row: Row, notes: Sequence[str]) -> Iterable[Text]:
+    # A hint is cut to one line, a label never.
+    overflow = "ellipsis" if row.is_hint else "fold"
+    style = _STATUS_STYLES[row.status]
+    yield Text(row.name, style=style, no_wrap=row.is_hint, overflow=overflow)
+    yield Text(row.role)
+    yield Text(row.share)
+    yield Text(row.strength)
+    numbers = ",".join(str(notes.index(note) + 1) for note in row.notes)
+    yield Text(f"{row.feature} [{numbers}]" if numbers else row.feature)
+    yield Text(row.why, no_wrap=True, overflow="ellipsis")
 
 
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{share:.1%}"
+def _list_footnotes(
+    rows: Sequence[Row], notes: Sequence[str], measure: str, *, hidden: int
+) -> Iterable[str]:
+    for number, note in enumerate(notes, start=1):
+        yield f"[{number}] {note}"
+    if any(row.is_hint for row in rows):
+        yield "? no label; shown are peak words | next words | promoted tokens"
+    if any(row.strength for row in rows):
+        yield f"{measure} {_MEASURES[measure]}"
+    if any(row.is_counted for row in rows):
+        yield "17/20 the label fits 17 of the top 20 examples"
+    if hidden:
+        yield f"{hidden} more features, of less influence, are not shown"
 
 
-def _closing_lines(summary: Summary) -> Iterable[str]:
-    waiting, artefacts = summary.by_status["needs_review"], summary.by_status["abstained"]
-    yield (
-        f"To review: {waiting.features} features ({_percent(waiting.share)} of influence); "
-        f"abstained: {artefacts.features} ({_percent(artefacts.share)})."
-    )
-    yield (
-        f"The first {min(QUEUE_HEAD, summary.queue_head.features)} items of the review queue "
-        f"would add {_percent(summary.queue_head.share)}."
-    )
-    if failed := summary.by_status["failed"].features:
-        yield f"Failed: {failed} features; run again to try only these."
+def _name_measure(features: Sequence[LabeledFeature]) -> str:
+    scores = [score for labeled in features for score in labeled.route.scores.values()]
+    return "raw" if scores and all(score.z is None for score in scores) else "z"
+
+
+def _compare(part: Coverage, whole: Coverage) -> tuple[str, str]:
+    features = f"{part.features} of {whole.features:>4}"
+    return features, f"{percent(part.share)} of {percent(whole.share):>5}"
+
+
+def _list_remarks(summary: Summary) -> Iterable[str]:
+    if summary.named.features < summary.everything.features:
+        yield _tell_unnamed(summary)
+        yield _tell_queue(summary)
+    if summary.by_status["failed"].features:
+        yield "Run again to try only the failed features."
     if summary.kept_nodes:
-        yield f"Nodes that already had a label which is not clerp's: {summary.kept_nodes}."
+        yield f"Nodes that had a label which is not clerp's: {summary.kept_nodes}."
     if summary.repeated_labels:
-        yield f"Labels that several features share: {summary.repeated_labels}."
-    cost = "unknown cost" if summary.cost_usd is None else f"${summary.cost_usd:.4f}"
-    yield f"LLM answers: {summary.calls}, {cost}."
+        yield f"Labels that several features bear: {summary.repeated_labels}."
+    yield _tell_cost(summary.answered, summary.cost_usd)
+
+
+def _tell_unnamed(summary: Summary) -> str:
+    unnamed = {
+        "artefacts": summary.artefacts,
+        "abstained": summary.declined,
+        "to review": summary.by_status["needs_review"],
+        "failed": summary.by_status["failed"],
+    }
+    parts = (
+        f"{c.features} {name} ({percent(c.share)})" for name, c in unnamed.items() if c.features
+    )
+    return f"Without a label: {', '.join(parts)}."
+
+
+def _tell_queue(summary: Summary) -> str:
+    head, artefacts = summary.queue_head, summary.queue_head_artefacts
+    among = f", {artefacts} of them artefacts," if artefacts else ""
+    return f"The first {head.features} of the review queue{among} would add {percent(head.share)}."
+
+
+def _tell_cost(answered: int, cost_usd: float | None) -> str:
+    cost = "at an unknown cost" if cost_usd is None else f"for ${cost_usd:.4f}"
+    return f"Features answered by an LLM: {answered}, {cost}." if answered else "No LLM was asked."

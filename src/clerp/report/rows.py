@@ -1,0 +1,109 @@
+"""What one line of a table says of a feature, for terminals and notebooks alike."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from clerp.correlation import Score
+from clerp.feature import FeatureId
+from clerp.labels import MAX_LABEL_CHARS
+from clerp.outcome import LabeledFeature, Status
+from clerp.router import Route
+
+MAX_ROW_CHARS = 200
+_LOW_CONFIDENCE = "low confidence"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One feature, in words that are safe to show on one line."""
+
+    name: str
+    """The label, or `? hint` for a feature without one."""
+    is_hint: bool
+    role: str
+    """Tier and role: `1 input`."""
+    share: str
+    """Of the influence in the graph, `2.5%`; `-` where the graph does not say."""
+    strength: str
+    """z of the channel that decided, or the raw score under a rule without calibration."""
+    feature: str
+    why: str
+    """What the label rests on, or why there is none; nothing that the other cells say."""
+    is_counted: bool
+    """`why` starts with the number of examples that the label fits."""
+    notes: tuple[str, ...]
+    status: Status
+
+
+def list_rows(
+    features: Sequence[LabeledFeature], shares: Mapping[FeatureId, float], limit: int
+) -> list[Row]:
+    """Describe the features with the greatest shares of influence, greatest first."""
+    ordered = sorted(features, key=lambda f: (-shares.get(f.feature, 0.0), f.feature))
+    return [_describe(labeled, shares) for labeled in ordered[:limit]]
+
+
+def make_visible(text: str, limit: int = MAX_ROW_CHARS) -> str:
+    """Make one line in which nothing acts on a terminal or on the direction of text.
+
+    Every kind of space becomes a space; control, bidirectional and other invisible characters
+    become U+FFFD, so that a reader sees that there was something.
+    """
+    line = "".join(c if c.isprintable() else " " if c.isspace() else "�" for c in text)
+    return line if len(line) <= limit else f"{line[: limit - 1]}…"
+
+
+def percent(share: float | None) -> str:
+    """Write a share as `2.5%`, or `-` for one that is not known."""
+    return "-" if share is None else f"{share:.1%}"
+
+
+def _describe(labeled: LabeledFeature, shares: Mapping[FeatureId, float]) -> Row:
+    doubt = labeled.label is not None and labeled.label.confidence == "low"
+    notes = (*labeled.notes, _LOW_CONFIDENCE) if doubt else labeled.notes
+    return Row(
+        name=_name(labeled),
+        is_hint=labeled.label is None,
+        role=f"{labeled.route.tier} {labeled.route.role}",
+        share=percent(shares.get(labeled.feature)),
+        strength=_measure(labeled.route),
+        feature=str(labeled.feature),
+        why=make_visible(_explain(labeled)),
+        is_counted=_is_counted(labeled),
+        notes=tuple(make_visible(note) for note in notes),
+        status=labeled.status,
+    )
+
+
+def _name(labeled: LabeledFeature) -> str:
+    if labeled.label is not None:
+        return make_visible(labeled.label.text, MAX_LABEL_CHARS)
+    return make_visible(f"? {labeled.hint}".rstrip())
+
+
+def _measure(route: Route) -> str:
+    decisive = route.scores.get(route.role)
+    scores = [decisive] if decisive is not None else list(route.scores.values())
+    return _write(max(scores, key=_strength)) if scores else ""
+
+
+def _strength(score: Score) -> float:
+    return score.raw if score.z is None else score.z
+
+
+def _write(score: Score) -> str:
+    return f"{score.raw:.2f}" if score.z is None else f"{score.z:.1f}"
+
+
+def _is_counted(labeled: LabeledFeature) -> bool:
+    # Without a rule that can be checked on every example, the ids are those that were cited.
+    return labeled.label is not None and "rule" in labeled.details and bool(labeled.label.evidence)
+
+
+def _explain(labeled: LabeledFeature) -> str:
+    if labeled.label is not None and "rule" in labeled.details:
+        fits = f"{len(labeled.label.evidence)}/{labeled.route.n_examples} "
+        return f"{fits if _is_counted(labeled) else ''}{labeled.details['rule']}"
+    # The role stands in its own cell.
+    reason = labeled.reason.removeprefix(f"{labeled.route.role}: ")
+    return f"failed: {reason}" if labeled.status == "failed" else reason

@@ -1,0 +1,141 @@
+"""An explanation for a terminal. Everything that comes from a graph or a model is plain text."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from clerp.correlation import Score
+from clerp.outcome import LabeledFeature
+from clerp.report.listing import render_rows
+from clerp.report.table import plain
+from clerp.word_counts import WordCount
+
+if TYPE_CHECKING:
+    from clerp.explanation import ChannelView, Explanation, NodeView
+
+_INDENT = (0, 0, 0, 2)
+
+
+def render_explanation(explanation: "Explanation") -> RenderableType:
+    """Show the outcome first, then what it rests on, in the order in which it was decided."""
+    return Group(*_list_parts(explanation))
+
+
+def _list_parts(explanation: "Explanation") -> Iterable[RenderableType]:
+    labeled = explanation.labeled
+    yield _render_head(labeled)
+    for note in explanation.notes:
+        yield Text.assemble("Note: ", plain(note), style="yellow")
+    yield from _section("In the graph", _render_nodes(explanation.nodes))
+    yield from _section("Route", *(plain(step) for step in explanation.steps))
+    for channel in explanation.channels:
+        yield from _section(_title(channel), _render_channel(channel))
+    yield from _section("Words at the peak", *_render_words(explanation.peak_words))
+    yield from _section("Words that follow", *_render_words(explanation.next_words))
+    yield from _section("Promoted tokens", *_render_tokens(explanation.promoted))
+    yield from _section("Suppressed tokens", *_render_tokens(explanation.suppressed))
+    yield from _section("Prompt", *_render_prompt(explanation.prompt))
+    yield from _section("On record", *_render_details(labeled))
+
+
+def _render_head(labeled: LabeledFeature) -> RenderableType:
+    route = labeled.route
+    name = labeled.label.text if labeled.label else f"({labeled.status.replace('_', ' ')})"
+    confidence = labeled.label.confidence if labeled.label else route.confidence
+    head = Text(f"{labeled.feature}  ", style="bold").append_text(plain(name))
+    head.append(f"  {route.role}, tier {route.tier}, confidence {confidence}", style="not bold")
+    because = f"{labeled.reason}{f' ({labeled.method})' if labeled.method else ''}"
+    hint = [plain(f"Hint: {labeled.hint}")] if labeled.hint else []
+    return Group(head, plain(because), *hint)
+
+
+def _section(title: str, *lines: RenderableType) -> Iterable[RenderableType]:
+    if lines:
+        yield Text()
+        yield Text(title, style="bold")
+        yield from (Padding(line, _INDENT) for line in lines)
+
+
+def _render_nodes(nodes: "Iterable[NodeView]") -> Table:
+    return render_rows(
+        ("node", "position", "token", "activation", "place in its range", "share"),
+        (
+            (
+                node.node_id,
+                str(node.position),
+                repr(node.token),
+                _number(node.activation, "{:.3g}"),
+                _number(node.act_pct, "{:.0f} %"),
+                _number(node.share, "{:.2%}"),
+            )
+            for node in nodes
+        ),
+    )
+
+
+def _title(channel: "ChannelView") -> str:
+    start, stop = channel.window
+    return f"Channel {channel.channel} [{start}, {stop}]"
+
+
+def _render_channel(channel: "ChannelView") -> RenderableType:
+    windows = render_rows(
+        ("example", "similarity", "window"),
+        (
+            (window.example, _number(window.similarity, "{:.2f}"), repr(window.text))
+            for window in channel.windows
+        ),
+    )
+    return Group(Text(_tell_score(channel.score)), *_tell_null(channel), windows)
+
+
+def _tell_score(score: Score | None) -> str:
+    if score is None:
+        return "no score: fewer than 5 windows have content"
+    told = f"raw {score.raw:.3f}, weighted by activation {score.weighted:.3f}, {score.n} windows"
+    return told if score.z is None else f"{told}, z {score.z:.1f}, p {score.p:.4f}"
+
+
+def _tell_null(channel: "ChannelView") -> Iterable[Text]:
+    if channel.null is not None:
+        null = channel.null
+        yield Text(
+            f"windows drawn at random: mean {null.mean:.3f}, spread {null.spread:.3f}, 95 % below "
+            f"{null.quantile_95:.3f}, 99 % below {null.quantile_99:.3f} ({null.draws} draws)"
+        )
+
+
+def _render_words(words: Iterable[WordCount]) -> Iterable[Text]:
+    return [
+        plain(
+            f"{word.share:4.0%}  {word.word!r} in {len(word.examples)}: {', '.join(word.examples)}"
+        )
+        for word in words
+    ]
+
+
+def _render_tokens(tokens: Iterable[str]) -> list[Text]:
+    listed = ", ".join(repr(token) for token in tokens)
+    return [plain(listed)] if listed else []
+
+
+def _render_prompt(prompt: str) -> Iterable[Text]:
+    return [plain(line) for line in prompt.splitlines()]
+
+
+def _render_details(labeled: LabeledFeature) -> Iterable[Text]:
+    evidence = labeled.label.evidence if labeled.label else ()
+    known = {
+        "evidence": ", ".join(evidence),
+        "evidence digest": labeled.evidence_digest,
+        **{name.replace("_", " "): str(value) for name, value in labeled.details.items()},
+    }
+    return [plain(f"{name}: {value}") for name, value in known.items() if value]
+
+
+def _number(value: float | None, form: str) -> str:
+    return "-" if value is None else form.format(value)
