@@ -1,33 +1,46 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
+DEMO ?= demo
+PLUGINS := $(wildcard plugins/*/pyproject.toml)
 export CLERP_TEST_DATA ?=
 
-.PHONY: demo test check install install-test clean
+.PHONY: demo test check benchmarks picture install install-test clean
 
 demo: install  ## Label a bundled real graph and print the table
-	mkdir -p demo
-	$(BIN)/clerp label graphs/smollm2-135m/capital-of-france.json --out demo/ --ledger demo/clerp.db --target circuit-tracer
+	mkdir -p $(DEMO)
+	$(BIN)/clerp label graphs/smollm2-135m/capital-of-france.json --out $(DEMO)/ --ledger $(DEMO)/clerp.db --target circuit-tracer
 	@echo
-	@echo "The labelled graph is in demo/. With circuit-tracer installed, see it with:"
-	@echo "  circuit-tracer start-server --graph_file_dir demo --port 8046"
+	@echo "The labelled graph is $(DEMO)/capital-of-france.labeled.json, the review queue is in $(DEMO)/clerp.db."
+	@echo "Everything behind one label:"
+	@echo "  $(BIN)/clerp why $(DEMO)/capital-of-france.labeled.json 0_1 --features graphs/smollm2-135m/features"
+	@echo "The graph in circuit-tracer's frontend, where circuit-tracer is installed:"
+	@echo "  circuit-tracer start-server --graph_file_dir $(DEMO) --port 8046"
 
 test: install-test check  ## Everything that fits in 15 minutes
 	$(BIN)/pytest -q -n 2
 
-check: install-test
+check: install-test  ## Style, types, import direction
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 
+benchmarks: install-test  ## Ratios and times, side by side; asserts nothing
+	$(BIN)/python tests/benchmarks/graph_io.py
+	$(BIN)/python tests/benchmarks/startup.py
+	$(BIN)/python tests/benchmarks/stages.py
+
+picture: install  ## Draw the README's picture again
+	$(BIN)/python graphs/draw_table.py
+
 install: .venv/core
 
 install-test: .venv/test
 
-.venv/core: pyproject.toml requirements.lock
+.venv/core: pyproject.toml requirements.lock $(PLUGINS)
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install -q -c requirements.lock hatchling editables
-	$(BIN)/pip install -q -c requirements.lock --no-build-isolation -e '.[litellm]'
+	$(BIN)/pip install -q -c requirements.lock --no-build-isolation -e '.[litellm]' $(PLUGINS:%/pyproject.toml=-e %)
 	touch $@
 
 # torch comes by itself first: later requirements would otherwise pull a CUDA build.

@@ -1,81 +1,109 @@
-"""The command line. Tables go to stdout, messages to stderr."""
+"""The command line. Tables go to stdout, progress and messages to stderr."""
 
-import json
+import signal
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
+from typer.exceptions import TyperException
 
+from clerp.config import Existing
 from clerp.errors import ClerpError, UsageError
+from clerp.labels import Style
+from clerp.terminal import progress_bar, show, tell, wants_json, write_json
+
+if TYPE_CHECKING:
+    from clerp.labeled import LabeledGraph, Target
 
 app = typer.Typer(
     help="Name every feature of an attribution graph, cheaply and checkably.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+config_app = typer.Typer(help="What clerp is set to.")
+app.add_typer(config_app, name="config")
+
+# What a shell reports of a process that a signal ended: 128 and the signal's number. typer gives
+# the first of them for Ctrl-C.
+INTERRUPTED = 130
+TERMINATED = 143
 
 Graph = Annotated[Path, typer.Argument(help="Attribution graph, JSON, plain, .gz or .zst.")]
 Features = Annotated[
     str | None,
     typer.Option(help="Activation examples: folder, file or NAME:ARGUMENT of a source."),
 ]
-Rule = Annotated[str | None, typer.Option(help="calibrated (default) or protocol.")]
+Llm = Annotated[str | None, typer.Option(help="litellm model name for tier 2.")]
+LabelerName = Annotated[str | None, typer.Option(help="Labeler of tier 1, NAME or NAME:ARGUMENT.")]
+EmbedderName = Annotated[str | None, typer.Option(help="NAME or NAME:ARGUMENT.")]
+RuleName = Annotated[str | None, typer.Option(help="calibrated (default) or protocol.")]
 Threshold = Annotated[float | None, typer.Option(help="From where on a score is high.")]
+Windows = Annotated[
+    str | None, typer.Option(help="Token offsets: input=-1:0,output=1:2,cross=-8:8.")
+]
+LedgerPlace = Annotated[str | None, typer.Option(help="File or URL of the durable record.")]
 MaxBytes = Annotated[int | None, typer.Option(help="Largest graph, in bytes of JSON.")]
+Json = Annotated[bool, typer.Option("--json", help="Write JSON, one object a line.")]
 
 
 @app.command()
 def label(
-    graph: Graph,
+    graphs: Annotated[list[Path], typer.Argument(help="Attribution graphs, JSON, .gz or .zst.")],
     features: Features = None,
-    out: Annotated[Path | None, typer.Option(help="File or folder to write to.")] = None,
-    llm: Annotated[str | None, typer.Option(help="litellm model name for tier 2.")] = None,
-    embedder: Annotated[str | None, typer.Option(help="NAME or NAME:ARGUMENT.")] = None,
-    rule: Rule = None,
+    out: Annotated[
+        Path | None, typer.Option(help="File to write to; a folder for several graphs.")
+    ] = None,
+    llm: Llm = None,
+    labeler: LabelerName = None,
+    embedder: EmbedderName = None,
+    rule: RuleName = None,
     threshold: Threshold = None,
+    windows: Windows = None,
     target: Annotated[str | None, typer.Option(help="circuit-tracer")] = None,
-    existing: Annotated[str | None, typer.Option(help="keep, compare or replace.")] = None,
-    show_hints: Annotated[bool | None, typer.Option(help="Show `? hint` on unnamed nodes.")] = None,
-    style: Annotated[str | None, typer.Option(help="plain, bracket or paren.")] = None,
-    ledger: Annotated[str | None, typer.Option(help="File or URL of the durable record.")] = None,
+    existing: Annotated[Existing | None, typer.Option(help="Labels that were there.")] = None,
+    show_hints: Annotated[
+        bool | None, typer.Option("--show-hints", help="Show `? hint` on unnamed nodes.")
+    ] = None,
+    style: Annotated[Style | None, typer.Option(help="How labels are written.")] = None,
+    ledger: LedgerPlace = None,
+    concurrency: Annotated[int | None, typer.Option(help="Calls to an LLM at once.")] = None,
     max_graph_bytes: MaxBytes = None,
-    rows: Annotated[int, typer.Option(help="Features shown in the table.")] = 20,
+    rows: Annotated[int, typer.Option(min=0, help="Features shown of each graph.")] = 20,
 ) -> None:
-    """Label a graph and write it with its labels."""
-    from rich.console import Console
+    """Label graphs and write them with their labels."""
+    from clerp.destinations import check_destinations, choose_destinations, make_folder
+    from clerp.pipeline import label as label_graphs
 
-    from clerp.graph import list_viewer_faults
-    from clerp.pipeline import label as label_graph
-    from clerp.report.summary import share_by_feature
-    from clerp.report.table import plain, render_features, render_summary
-
-    destination = _destination(graph, out)
-    if target not in (None, "circuit-tracer"):
-        raise UsageError(f"there is no target {target!r}", remedy="Known: circuit-tracer")
-    labeled = label_graph(
-        graph,
-        features=features,
-        llm=llm,
-        embedder=embedder,
-        rule=rule,
-        threshold=threshold,
-        existing=existing,
-        show_hints=show_hints,
-        style=style,
-        ledger=ledger,
-        max_graph_bytes=max_graph_bytes,
-    )
-    labeled.write(destination, "circuit-tracer" if target else None)
-    table, messages = Console(), Console(stderr=True)
-    table.print(render_features(labeled.features, share_by_feature(labeled.graph), limit=rows))
-    table.print(render_summary(labeled.summary))
-    faults = list_viewer_faults(labeled.document) if target else ()
-    for note in (*labeled.graph.notes, *faults, f"Written: {destination}"):
-        messages.print(plain(note))
-    if labeled.summary.by_status["failed"].features:
+    destinations = choose_destinations(graphs, out)
+    chosen_target = _check_target(target)
+    check_destinations(destinations, out, chosen_target)
+    with progress_bar() as progress:
+        labeled = label_graphs(
+            graphs,
+            progress=progress,
+            features=features,
+            llm=llm,
+            labeler=labeler,
+            embedder=embedder,
+            rule=rule,
+            threshold=threshold,
+            windows=windows,
+            existing=existing,
+            show_hints=show_hints,
+            style=style,
+            ledger=ledger,
+            concurrency=concurrency,
+            max_graph_bytes=max_graph_bytes,
+        )
+    if len(graphs) > 1 and out is not None:
+        make_folder(out)
+    for graph, destination in zip(labeled, destinations, strict=True):
+        graph.write(destination, chosen_target)
+    _show_labeled(labeled, destinations, chosen_target, rows)
+    if any(graph.summary.by_status["failed"].features for graph in labeled):
         raise typer.Exit(2)
 
 
@@ -83,58 +111,167 @@ def label(
 def route(
     graph: Graph,
     features: Features = None,
-    rule: Rule = None,
+    embedder: EmbedderName = None,
+    rule: RuleName = None,
     threshold: Threshold = None,
+    windows: Windows = None,
     max_graph_bytes: MaxBytes = None,
+    as_json: Json = False,
 ) -> None:
-    """Score and route every feature, one JSON object a line."""
+    """Score and route every feature; a table on a terminal, else one JSON object a line."""
     from clerp.pipeline import route as route_graph
+    from clerp.report.listing import render_routes
 
-    routed = route_graph(
-        graph, features=features, rule=rule, threshold=threshold, max_graph_bytes=max_graph_bytes
-    )
-    for feature, found in routed.routes.items():
-        line: dict[str, Any] = {
-            "layer": feature.layer,
-            "index": feature.index,
-            "role": found.role,
-            "tier": found.tier,
-            "escalated_from": found.escalated_from,
-            "confidence": found.confidence,
-            "scores": {channel: asdict(score) for channel, score in found.scores.items()},
-            "n_examples": found.n_examples,
-            "reason": found.reason,
-        }
-        sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")
+    with progress_bar() as progress:
+        routed = route_graph(
+            graph,
+            progress=progress,
+            features=features,
+            embedder=embedder,
+            rule=rule,
+            threshold=threshold,
+            windows=windows,
+            max_graph_bytes=max_graph_bytes,
+        )
+    if wants_json(as_json):
+        write_json(
+            {
+                "layer": feature.layer,
+                "index": feature.index,
+                "role": found.role,
+                "tier": found.tier,
+                "escalated_from": found.escalated_from,
+                "confidence": found.confidence,
+                "scores": {channel: asdict(score) for channel, score in found.scores.items()},
+                "n_examples": found.n_examples,
+                "reason": found.reason,
+            }
+            for feature, found in routed.routes.items()
+        )
+    else:
+        show(render_routes(routed.routes.values()))
 
 
 @app.command()
-def plugins() -> None:
-    """List installed plugins: kind, name, distribution and version, one JSON object a line."""
-    from clerp.plugins import list_registered
+def why(
+    graph: Graph,
+    feature: Annotated[str, typer.Argument(help="Layer and index, for example 14_2268.")],
+    features: Features = None,
+    llm: Llm = None,
+    labeler: LabelerName = None,
+    embedder: EmbedderName = None,
+    rule: RuleName = None,
+    threshold: Threshold = None,
+    windows: Windows = None,
+    ledger: LedgerPlace = None,
+    max_graph_bytes: MaxBytes = None,
+    as_json: Json = False,
+) -> None:
+    """Show everything behind one label; asks no LLM.
 
-    for entry in list_registered():
-        sys.stdout.write(json.dumps(asdict(entry)) + "\n")
+    A graph that clerp labelled is explained with the settings that it was labelled with.
+    """
+    from clerp.feature import FeatureId
+    from clerp.pipeline import explain
+    from clerp.report.why import render_explanation
+
+    with progress_bar() as progress:
+        explanation = explain(
+            graph,
+            FeatureId.parse(feature),
+            progress=progress,
+            features=features,
+            llm=llm,
+            labeler=labeler,
+            embedder=embedder,
+            rule=rule,
+            threshold=threshold,
+            windows=windows,
+            ledger=ledger,
+            max_graph_bytes=max_graph_bytes,
+        )
+    if as_json:
+        write_json([explanation.to_record()])
+    else:
+        show(render_explanation(explanation))
+
+
+@app.command()
+def plugins(as_json: Json = False) -> None:
+    """List installed plugins: kind, name, distribution and version."""
+    from clerp.plugins import list_registered
+    from clerp.report.listing import render_rows
+
+    entries = list_registered()
+    if wants_json(as_json):
+        write_json(asdict(entry) for entry in entries)
+    else:
+        columns = ("kind", "name", "distribution", "version")
+        show(render_rows(columns, [(e.kind, e.name, e.distribution, e.version) for e in entries]))
+
+
+@config_app.command("show")
+def show_config(as_json: Json = False) -> None:
+    """Show every setting and where its value comes from, secrets hidden."""
+    from clerp.config import resolve_settings
+    from clerp.ledger import mask_password
+    from clerp.report.listing import render_rows
+
+    resolved = resolve_settings({})
+    values = resolved.settings.model_dump()
+    values["ledger"] = mask_password(resolved.settings.ledger)
+    rows = [(name, value, resolved.origins[name]) for name, value in values.items()]
+    if wants_json(as_json):
+        write_json({"name": name, "value": value, "from": origin} for name, value, origin in rows)
+    else:
+        columns = ("setting", "value", "from")
+        show(render_rows(columns, [(n, "-" if v is None else str(v), o) for n, v, o in rows]))
 
 
 def main() -> None:
     """Run the command line; an error of clerp's own is one line on stderr."""
-    from click.exceptions import UsageError as BadUsage
-
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         code = app(standalone_mode=False)
     except ClerpError as fault:
-        sys.stderr.write(f"clerp: {fault}\n")
+        tell(f"clerp: {fault}")
         sys.exit(fault.exit_code)
-    except BadUsage as fault:
-        fault.show()
+    except TyperException as fault:
+        tell(f"clerp: {fault.format_message().rstrip('.')}. Run: clerp --help")
         sys.exit(1)
+    if code == INTERRUPTED:
+        tell("clerp: interrupted; what was paid for is in the ledger")
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _destination(graph: Path, out: Path | None) -> Path:
-    stem = graph.name.removesuffix(".gz").removesuffix(".zst").removesuffix(".json")
-    name = f"{stem}.labeled.json"
-    if out is None:
-        return graph.with_name(name)
-    return out / name if out.is_dir() else out
+def _terminate(*_: object) -> NoReturn:
+    sys.exit(TERMINATED)
+
+
+def _check_target(name: str | None) -> "Target | None":
+    if name is None or name == "circuit-tracer":
+        return name
+    raise UsageError(f"there is no target {name!r}", remedy="Known: circuit-tracer")
+
+
+def _show_labeled(
+    labeled: "Sequence[LabeledGraph]",
+    destinations: Sequence[Path],
+    target: "Target | None",
+    rows: int,
+) -> None:
+    from clerp.graph import list_viewer_faults
+    from clerp.report.summary import share_by_feature, summarize_together
+    from clerp.report.table import plain, render_features, render_summary, render_together
+
+    for graph in labeled:
+        if len(labeled) > 1:
+            show(plain(graph.graph.name))
+        show(render_features(graph.features, share_by_feature(graph.graph), limit=rows))
+        show(render_summary(graph.summary))
+    if len(labeled) > 1:
+        show(render_together(summarize_together([(g.graph, g.features) for g in labeled])))
+    for graph, destination in zip(labeled, destinations, strict=True):
+        faults = list_viewer_faults(graph.document) if target else ()
+        for note in (*graph.graph.notes, *faults, f"Written: {destination}"):
+            tell(note)

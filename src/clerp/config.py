@@ -1,22 +1,52 @@
-"""Settings: flags, then the environment, then `clerp.toml`, then defaults."""
+"""Settings: flags, then what a graph was labelled with, then the environment, then `clerp.toml`.
+
+What none of them gives has a default. Keys of providers are no settings: they stay in the
+environment.
+"""
 
 import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, TypedDict
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from clerp.errors import UsageError
+from clerp.labels import Style
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 CONFIG_FILE = "clerp.toml"
+RECORD = "the graph's own record"
+_FLAG = "flag"
 _ENVIRONMENT = "CLERP_"
+
+Existing = Literal["keep", "compare", "replace"]
+
+
+class GivenSettings(TypedDict, total=False):
+    """Any of the fields of `Settings`; None counts as not given."""
+
+    features: str | Path | None
+    llm: str | None
+    labeler: str | None
+    embedder: str | None
+    rule: str | None
+    threshold: float | None
+    windows: str | None
+    existing: Existing | None
+    show_hints: bool | None
+    style: Style | None
+    ledger: str | Path | None
+    concurrency: int | None
+    max_graph_bytes: int | None
 
 
 class Settings(BaseModel):
-    """Everything a run can be told. Keys of providers are no settings: only the environment."""
+    """Everything a run can be told."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -34,11 +64,11 @@ class Settings(BaseModel):
     """From where on a score counts as high; by default the rule's own."""
     windows: str = "input=-1:0,output=1:2,cross=-8:8"
     """Token offsets around the peak, both ends included."""
-    existing: Literal["keep", "compare", "replace"] = "compare"
+    existing: Existing = "compare"
     """What happens to a label that was there before and is not clerp's."""
     show_hints: bool = False
     """Show `? hint` on nodes without a label."""
-    style: Literal["plain", "bracket", "paren"] = "plain"
+    style: Style = "plain"
     """How labels are written into the graph."""
     ledger: str = "clerp.db"
     """File or SQLAlchemy URL of the durable record."""
@@ -47,6 +77,15 @@ class Settings(BaseModel):
     max_graph_bytes: int = Field(default=2**30, ge=1)
     """Largest graph, in bytes of JSON."""
 
+    @field_validator("features", "ledger", mode="before")
+    @classmethod
+    def _write_path(cls, given: object) -> object:
+        return str(given) if isinstance(given, Path) else given
+
+
+# What a labelled graph says of how it was labelled; the rest is this machine's business.
+RECORDED = ("llm", "labeler", "rule", "threshold", "windows", "existing", "show_hints", "style")
+
 
 @dataclass(frozen=True, slots=True)
 class ResolvedSettings:
@@ -54,15 +93,24 @@ class ResolvedSettings:
 
     settings: Settings
     origins: Mapping[str, str]
-    """By field: `flag`, the name of a variable, `clerp.toml` or `default`."""
+    """By field: `flag`, `the graph's own record`, the name of a variable, `clerp.toml` or
+    `default`."""
 
 
 def resolve_settings(
     flags: Mapping[str, object],
+    *,
     environment: Mapping[str, str] | None = None,
     folder: Path | None = None,
+    recorded: Mapping[str, object] | None = None,
 ) -> ResolvedSettings:
-    """Merge flags (None means not given), `CLERP_*` variables and `clerp.toml` of a folder.
+    """Merge all the places that settings come from.
+
+    Args:
+        flags: What the caller says; None means not given.
+        environment: `CLERP_*` variables, by default those of the process.
+        folder: Where `clerp.toml` may lie, by default the working folder.
+        recorded: The configuration under `metadata.clerp` of a labelled graph.
 
     Raises:
         UsageError: A value or key cannot be used; the message names it and where it comes from.
@@ -79,7 +127,9 @@ def resolve_settings(
     from_environment = _read_environment(os.environ if environment is None else environment)
     add(from_environment, {name: _variable(name) for name in from_environment})
     from_flags = {name: value for name, value in flags.items() if value is not None}
-    add(from_flags, dict.fromkeys(from_flags, "flag"))
+    from_record = _read_record(recorded or {}, from_flags)
+    add(from_record, dict.fromkeys(from_record, RECORD))
+    add(from_flags, dict.fromkeys(from_flags, _FLAG))
     return ResolvedSettings(_validate(values, origins), origins)
 
 
@@ -89,11 +139,17 @@ def _read_file(path: Path) -> dict[str, object]:
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError) as fault:
-        raise UsageError(f"cannot read it: {fault}", where=str(path)) from fault
+        raise UsageError(
+            f"cannot be read: {fault}", where=str(path), remedy="Repair it or move it away"
+        ) from fault
     try:
         return tomllib.loads(content)
-    except tomllib.TOMLDecodeError as fault:
-        raise UsageError(f"not TOML: {fault}", where=str(path)) from fault
+    except (tomllib.TOMLDecodeError, RecursionError) as fault:
+        raise UsageError(
+            f"not TOML: {fault}",
+            where=str(path),
+            remedy="Write one setting a line, for example: rule = 'protocol'",
+        ) from fault
 
 
 def _read_environment(environment: Mapping[str, str]) -> dict[str, object]:
@@ -104,6 +160,16 @@ def _read_environment(environment: Mapping[str, str]) -> dict[str, object]:
     }
 
 
+def _read_record(
+    recorded: Mapping[str, object], from_flags: Mapping[str, object]
+) -> dict[str, object]:
+    kept = {name: value for name, value in recorded.items() if name in RECORDED}
+    # A threshold was that of a rule; of z and of raw scores it means different things.
+    if from_flags.get("rule", kept.get("rule")) != kept.get("rule"):
+        kept.pop("threshold", None)
+    return kept
+
+
 def _variable(field: str) -> str:
     return _ENVIRONMENT + field.upper()
 
@@ -112,10 +178,27 @@ def _validate(values: Mapping[str, object], origins: Mapping[str, str]) -> Setti
     try:
         return Settings.model_validate(dict(values))
     except ValidationError as invalid:
-        first = invalid.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        raise UsageError(
-            f"{name}: {first['msg'].lower()}",
-            where=origins.get(name, ""),
-            remedy=f"Settings: {', '.join(Settings.model_fields)}",
-        ) from invalid
+        raise _explain(invalid.errors()[0], origins) from invalid
+
+
+def _explain(fault: "ErrorDetails", origins: Mapping[str, str]) -> UsageError:
+    """Name a setting as it was written where it was given."""
+    name = ".".join(str(part) for part in fault["loc"])
+    origin = origins.get(name, "")
+    said = f"{fault['msg'][:1].lower()}{fault['msg'][1:]}"
+    if fault["type"] == "extra_forbidden":
+        where = "" if origin == _FLAG else origin
+        known = f"Known: {', '.join(Settings.model_fields)}"
+        return UsageError(f"there is no setting {name!r}", where=where, remedy=known)
+    if origin == _FLAG:
+        return UsageError(said, where=_flag(name), remedy="Run: clerp --help")
+    if origin == RECORD:
+        where = f"{RECORD}, metadata.clerp.configuration.{name}"
+        return UsageError(said, where=where, remedy="Label the graph again")
+    if origin == CONFIG_FILE:
+        return UsageError(f"{name}: {said}", where=CONFIG_FILE, remedy="Correct it there")
+    return UsageError(said, where=origin, remedy="Correct the variable or unset it")
+
+
+def _flag(field: str) -> str:
+    return f"--{field.replace('_', '-')}"

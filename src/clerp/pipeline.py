@@ -1,34 +1,27 @@
-"""START HERE: read -> evidence -> score -> route -> label -> review -> write."""
+"""START HERE: read -> evidence -> score -> route -> label -> review -> write, one call each."""
 
-import asyncio
-import hashlib
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
-from importlib.metadata import version
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Unpack, overload
 
-import msgspec
-
-from clerp.config import Settings, resolve_settings
-from clerp.errors import EvidenceError, LabelerError, LedgerError
+from clerp.config import GivenSettings, Settings, resolve_settings
+from clerp.errors import UsageError
+from clerp.event_loop import run_to_end
 from clerp.evidence import EvidenceGap, FeatureEvidence
+from clerp.explanation import Explanation, explain_feature
 from clerp.feature import FeatureId
-from clerp.graph import SCHEMA_VERSION, AttributionGraph, LogitEdge, read_graph
-from clerp.labeled import LabeledGraph, shown_text
-from clerp.labelers import LabelRequest
-from clerp.labelers.token_frequency import hint
-from clerp.labels import Label
-from clerp.ledger import FeatureKey, Ledger, QueueItem, QueueStatus, TranscoderSet, open_ledger
+from clerp.graph import AttributionGraph, read_graph
+from clerp.labeled import LabeledGraph
+from clerp.ledger import Ledger, open_ledger
+from clerp.naming import name_features, open_labelers
 from clerp.outcome import LabeledFeature
-from clerp.plugins import Labeler, Ledgered, Source, find, is_registered
-from clerp.report.summary import order_queue, share_by_feature
-from clerp.router import Route, find_rule, route_features
-from clerp.windows import parse_windows
+from clerp.pool import GraphInput, Pool, read_pools
+from clerp.progress import ReportProgress, ignore_progress
+from clerp.provenance import describe_run
+from clerp.review.queue import queue_features
+from clerp.router import Route
 from clerp.word_counts import deciding_words, normalise
-
-GraphInput = str | Path | Mapping[str, Any]
 
 _NEAREST = 5
 _UNCOVERED = "top examples do not cover this activation"
@@ -43,248 +36,155 @@ class RoutedGraph:
     routes: Mapping[FeatureId, Route]
 
 
-def label(graph: GraphInput, **settings: object) -> LabeledGraph:
-    """Label every feature of a graph.
+@overload
+def label(
+    graph: GraphInput, *, progress: ReportProgress = ..., **settings: Unpack[GivenSettings]
+) -> LabeledGraph: ...
+@overload
+def label(
+    graph: Sequence[GraphInput],
+    *,
+    progress: ReportProgress = ...,
+    **settings: Unpack[GivenSettings],
+) -> list[LabeledGraph]: ...
+def label(
+    graph: GraphInput | Sequence[GraphInput],
+    *,
+    progress: ReportProgress = ignore_progress,
+    **settings: Unpack[GivenSettings],
+) -> LabeledGraph | list[LabeledGraph]:
+    """Label every feature of a graph, or of several that may share features.
 
     Args:
-        graph: Path of a graph, or the parsed JSON of one.
+        graph: Path of a graph, or the parsed JSON of one; or a sequence of these. A feature that
+            several graphs have is labelled once, on its evidence and the logit edges of all.
+        progress: Is told how far the run is.
         **settings: Fields of `clerp.config.Settings`, for example `features="features/"` or
             `llm="anthropic/claude-sonnet-4-5"`. What is not given comes from `CLERP_*` variables,
             `clerp.toml` and the defaults, as on the command line.
 
+    Returns:
+        One labelled graph, or one for each in the order given.
+
     Raises:
-        ClerpError: The graph, the evidence, a setting or the ledger cannot be used.
+        ClerpError: A graph, the evidence, a setting or the ledger cannot be used.
     """
     chosen = resolve_settings(settings).settings
-    routed = _route(graph, chosen)
-    with open_ledger(chosen.ledger) as ledger:
-        features = _run(lambda: _label_features(routed, chosen, ledger))
-        labeled = _assemble(routed, features, chosen)
-        _queue(labeled, ledger)
-    return labeled
+    if isinstance(graph, str | Path | Mapping):
+        return _label([graph], chosen, progress)[0]
+    return _label(graph, chosen, progress)
 
 
-def route(graph: GraphInput, **settings: object) -> RoutedGraph:
+def route(
+    graph: GraphInput,
+    *,
+    progress: ReportProgress = ignore_progress,
+    **settings: Unpack[GivenSettings],
+) -> RoutedGraph:
     """Score and route every feature of a graph; takes what `label` takes, and labels nothing."""
-    return _route(graph, resolve_settings(settings).settings)
+    (pool,) = read_pools([graph], resolve_settings(settings).settings, progress)
+    return RoutedGraph(pool.graphs[0], pool.known, pool.routes)
 
 
-def _route(graph: GraphInput, settings: Settings) -> RoutedGraph:
-    read = read_graph(graph, max_bytes=settings.max_graph_bytes)
-    known = list(_open_source(graph, settings).read(read.features))
-    routes = route_features(
-        known,
-        rule=find_rule(settings.rule, settings.threshold),
-        windows=parse_windows(settings.windows),
-        embedder=find("embedders", settings.embedder),
-    )
-    return RoutedGraph(
-        read, {k.feature: k for k in known}, {route.feature: route for route in routes}
-    )
+def explain(
+    graph: GraphInput,
+    feature: FeatureId,
+    *,
+    progress: ReportProgress = ignore_progress,
+    **settings: Unpack[GivenSettings],
+) -> Explanation:
+    """Show everything behind the label of one feature. No LLM is asked and nothing is written.
 
+    Args:
+        graph: As for `label`. A graph that clerp labelled is explained with the settings that it
+            was labelled with, where no others are given.
+        feature: One of the graph's features.
+        progress: Is told how far the run is.
+        **settings: As for `label`.
 
-def _open_source(graph: GraphInput, settings: Settings) -> Source:
-    if settings.features is not None:
-        named = ":" in settings.features and is_registered("sources", settings.features)
-        return find("sources", settings.features if named else f"folder:{settings.features}")
-    beside = None if isinstance(graph, Mapping) else Path(graph).parent / "features"
-    if beside is None or not beside.is_dir():
-        raise EvidenceError(
-            "no activation examples found",
-            where=str(beside) if beside is not None else "parsed graph",
-            remedy="Say where they are: --features FOLDER (features=FOLDER in Python)",
+    Raises:
+        UsageError: The graph has no such feature.
+        ClerpError: As `label`.
+    """
+    given = resolve_settings(settings).settings
+    read = read_graph(graph, max_bytes=given.max_graph_bytes)
+    if not read.nodes_of(feature):
+        raise UsageError(
+            f"there is no feature {feature} among the graph's {len(read.features)}",
+            where=read.name,
+            remedy=f"One that it has: {read.features[0]}",
         )
-    return find("sources", f"folder:{beside}")
+    recorded = read.record.configuration if read.record else None
+    chosen = resolve_settings(settings, recorded=recorded).settings
+    (pool,) = read_pools([graph], chosen, progress)
+    with _open_for_reading(chosen.ledger) as ledger:
+        explained = run_to_end(lambda: explain_feature(pool, feature, chosen, ledger))
+    notes = _note_activations(pool, read, explained.labeled)
+    return replace(explained, notes=(*notes, *explained.notes))
 
 
-async def _label_features(
-    routed: RoutedGraph, settings: Settings, ledger: Ledger
-) -> list[LabeledFeature]:
-    first = find("labelers", settings.labeler)
-    second = find("labelers", f"litellm:{settings.llm}") if settings.llm else None
-    if isinstance(second, Ledgered):
-        second = second.with_ledger(ledger)
-    at_once = asyncio.Semaphore(settings.concurrency)
-
-    async def name(route: Route) -> LabeledFeature:
-        labeler = {1: first, 2: second}.get(route.tier)
-        async with at_once:
-            return await _label_feature(routed, route, labeler)
-
-    try:
-        return await asyncio.gather(*(name(route) for route in routed.routes.values()))
-    finally:
-        if isinstance(second, Ledgered):
-            await second.aclose()
+def _label(
+    graphs: Sequence[GraphInput], settings: Settings, progress: ReportProgress
+) -> list[LabeledGraph]:
+    pools = read_pools(graphs, settings, progress)
+    labeled: dict[int, LabeledGraph] = {}
+    with open_ledger(settings.ledger) as ledger:
+        outcomes = run_to_end(lambda: _name_pools(pools, settings, ledger, progress))
+        for pool, named in zip(pools, outcomes, strict=True):
+            members = [_assemble(pool, graph, named, settings) for graph in pool.graphs]
+            queue_features(named, pool.graphs, ledger, str(members[0].record["run_id"]))
+            labeled.update(zip(pool.places, members, strict=True))
+    return [labeled[place] for place in range(len(graphs))]
 
 
-async def _label_feature(
-    routed: RoutedGraph, route: Route, labeler: Labeler | None
-) -> LabeledFeature:
-    evidence = routed.known[route.feature]
-    if isinstance(evidence, EvidenceGap):
-        return LabeledFeature(route.feature, route, "needs_review", None, route.reason, "", "", "")
-    if route.role == "artefact":
-        return _unlabeled(route, evidence, "abstained", route.reason)
-    if labeler is None:
-        missing = "no LLM configured" if route.tier == 2 else "obscure: no window is alike enough"
-        return _unlabeled(route, evidence, "needs_review", missing)
-    edges: tuple[LogitEdge, ...] = routed.graph.logit_edges(route.feature)
-    try:
-        answer = await labeler.label(LabelRequest(evidence, route, edges))
-    except LabelerError as fault:
-        return _unlabeled(route, evidence, "failed", str(fault), labeler.name)
-    if not isinstance(answer, Label):
-        return _unlabeled(route, evidence, "abstained", answer.reason, labeler.name, answer.details)
-    return LabeledFeature(
-        route.feature,
-        route,
-        "labeled",
-        answer,
-        answer.explanation,
-        answer.method,
-        "",
-        evidence.digest,
-        answer.details,
-        _find_uncovered(routed, route, evidence),
-    )
+def _open_for_reading(place: str) -> Ledger:
+    """Open a ledger, or an empty one where there is none: reading must not make files."""
+    return open_ledger(place if "://" in place or Path(place).exists() else ":memory:")
 
 
-def _unlabeled(
-    route: Route,
-    evidence: FeatureEvidence,
-    status: QueueStatus,
-    reason: str,
-    method: str = "",
-    details: Mapping[str, str | float | int | None] | None = None,
-) -> LabeledFeature:
-    return LabeledFeature(
-        route.feature,
-        route,
-        status,
-        None,
-        reason,
-        method,
-        hint(evidence),
-        evidence.digest,
-        details or {},
-    )
-
-
-def _find_uncovered(
-    routed: RoutedGraph, route: Route, evidence: FeatureEvidence
-) -> tuple[str, ...]:
-    """Say so where the deciding words at a node's own activation are none of the top ones."""
-    if not evidence.lower or route.role not in ("input", "output"):
-        return ()
-    top = {normalise(word) for word in deciding_words(evidence.top, route.role)}
-    for node in routed.graph.nodes_of(route.feature):
-        if node.activation is None or node.activation >= evidence.top[-1].peak_activation:
-            continue
-        near = deciding_words(evidence.nearest(node.activation, _NEAREST), route.role)
-        if not top & {normalise(word) for word in near}:
-            return (_UNCOVERED,)
-    return ()
+async def _name_pools(
+    pools: Iterable[Pool], settings: Settings, ledger: Ledger, progress: ReportProgress
+) -> list[Mapping[FeatureId, LabeledFeature]]:
+    async with open_labelers(settings, ledger) as labelers:
+        return [
+            await name_features(pool, labelers, settings.concurrency, progress) for pool in pools
+        ]
 
 
 def _assemble(
-    routed: RoutedGraph, features: Sequence[LabeledFeature], settings: Settings
+    pool: Pool,
+    graph: AttributionGraph,
+    named: Mapping[FeatureId, LabeledFeature],
+    settings: Settings,
 ) -> LabeledGraph:
+    features = [
+        replace(named[feature], notes=_note_activations(pool, graph, named[feature]))
+        for feature in graph.features
+    ]
+    places = {node.node_id: pool.place(node) for node in graph.feature_nodes}
     return LabeledGraph(
-        graph=routed.graph,
+        graph=graph,
         features=features,
-        act_pct=_place_activations(routed),
+        act_pct={node_id: place for node_id, place in places.items() if place is not None},
         existing=settings.existing,
         style=settings.style,
         show_hints=settings.show_hints,
-        record=_make_record(routed, features, settings),
+        record=describe_run(pool, graph, features, settings),
     )
 
 
-def _place_activations(routed: RoutedGraph) -> dict[str, float]:
-    places: dict[str, float] = {}
-    for node in routed.graph.feature_nodes:
-        evidence = routed.known[node.feature]
-        if isinstance(evidence, FeatureEvidence) and node.activation is not None:
-            places[node.node_id] = round(evidence.place(float(node.activation)), 1)
-    return places
-
-
-def _make_record(
-    routed: RoutedGraph, features: Sequence[LabeledFeature], settings: Settings
-) -> dict[str, object]:
-    """Make what goes under `metadata.clerp`: no clock, path, ledger or endpoint is in it."""
-    configuration: dict[str, object] = settings.model_dump(
-        include={"llm", "labeler", "rule", "windows", "existing", "show_hints", "style"}
-    )
-    configuration["threshold"] = find_rule(settings.rule, settings.threshold).threshold
-    embedder = find("embedders", settings.embedder).name
-    described = {str(f.feature): _describe(f, settings) for f in features}
-    inputs = [routed.graph.digest, configuration, embedder, described]
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "clerp_version": version("clerp"),
-        "run_id": hashlib.sha256(msgspec.json.encode(inputs)).hexdigest()[:16],
-        "configuration": configuration,
-        "embedder": embedder,
-        "null": "random positions of the same evidence" if settings.rule == "calibrated" else "",
-        "features": described,
-    }
-
-
-def _describe(labeled: LabeledFeature, settings: Settings) -> dict[str, object]:
-    route = labeled.route
-    return {
-        "clerp": shown_text(labeled, settings.style, show_hints=settings.show_hints),
-        "role": route.role,
-        "tier": route.tier,
-        "status": labeled.status,
-        "method": labeled.method,
-        "confidence": labeled.label.confidence if labeled.label else route.confidence,
-        "reason": labeled.reason,
-        "route_reason": route.reason,
-        "notes": list(labeled.notes),
-        "scores": {channel: asdict(score) for channel, score in route.scores.items()},
-        "n_examples": route.n_examples,
-        "evidence": list(labeled.label.evidence) if labeled.label else [],
-        "evidence_digest": labeled.evidence_digest,
-        "details": dict(labeled.details),
-    }
-
-
-def _queue(labeled: LabeledGraph, ledger: Ledger) -> None:
-    graph = labeled.graph
-    identity = graph.transcoder_identity
-    transcoders = TranscoderSet(identity.name, identity.revision or "")
-    shares = share_by_feature(graph)
-    items = [
-        QueueItem(
-            key=FeatureKey(transcoders, f.feature, f.evidence_digest if identity.is_local else ""),
-            evidence_digest=f.evidence_digest,
-            graphs=(graph.slug,),
-            role=f.route.role,
-            tier=f.route.tier,
-            status=_waiting(f),
-            reason=f.reason,
-            hint=f.hint,
-            share=shares.get(f.feature),
-        )
-        for f in order_queue(labeled.features, shares)
-    ]
-    ledger.queue_features(
-        items, transcoders=transcoders, graphs=[graph.slug], run_id=str(labeled.record["run_id"])
-    )
-
-
-def _waiting(labeled: LabeledFeature) -> QueueStatus:
-    if labeled.status not in ("needs_review", "abstained", "failed"):
-        raise LedgerError(f"{labeled.feature} is {labeled.status} and needs nobody")
-    return labeled.status
-
-
-def _run(
-    work: Callable[[], Coroutine[Any, Any, list[LabeledFeature]]],
-) -> list[LabeledFeature]:
-    """Run to the end, also where a notebook's event loop already runs in this thread."""
-    with ThreadPoolExecutor(max_workers=1) as thread:
-        return thread.submit(lambda: asyncio.run(work())).result()
+def _note_activations(
+    pool: Pool, graph: AttributionGraph, labeled: LabeledFeature
+) -> tuple[str, ...]:
+    """Say so where the deciding words at a node's own activation are none of the top ones."""
+    evidence, role = pool.known[labeled.feature], labeled.route.role
+    if isinstance(evidence, EvidenceGap) or not evidence.lower or role not in ("input", "output"):
+        return ()
+    top = {normalise(word) for word in deciding_words(evidence.top, role)}
+    for node in graph.nodes_of(labeled.feature):
+        if node.activation is None or node.activation >= evidence.top[-1].peak_activation:
+            continue
+        near = deciding_words(evidence.nearest(node.activation, _NEAREST), role)
+        if not top & {normalise(word) for word in near}:
+            return (_UNCOVERED,)
+    return ()

@@ -1,70 +1,112 @@
-"""The whole way over a bundled graph."""
+"""The whole way over bundled graphs: label and write."""
 
 import json
+import sqlite3
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 
 import clerp
-from clerp.cli import main
 from clerp.graph import read_graph
+from clerp.labeled import LabeledGraph
+from clerp.progress import Progress
 
 GRAPHS = Path(__file__).parents[2] / "graphs" / "smollm2-135m"
+EVIDENCE = GRAPHS / "features"
 FRANCE = GRAPHS / "capital-of-france.json"
+SIX = GRAPHS / "counting-to-six.json"
+
+
+class Run(NamedTuple):
+    """One run over two graphs."""
+
+    france: LabeledGraph
+    six: LabeledGraph
+    told: list[Progress]
+    ledger: Path
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    ledger = tmp_path_factory.mktemp("run") / "ledger.db"
+    told: list[Progress] = []
+    france, six = clerp.label([FRANCE, SIX], ledger=ledger, progress=told.append)
+    return Run(france, six, told, ledger)
+
+
+def without_labels(node: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in node.items() if not key.startswith("clerp")}
 
 
 def test_two_runs_write_the_same_bytes_and_relabelling_changes_nothing(tmp_path: Path) -> None:
-    evidence = str(GRAPHS / "features")
     for name in ("a", "b"):
-        clerp.label(FRANCE, ledger=str(tmp_path / f"{name}.db")).write(tmp_path / f"{name}.json")
-    again = clerp.label(tmp_path / "a.json", features=evidence, ledger=str(tmp_path / "c.db"))
+        clerp.label(FRANCE, ledger=tmp_path / f"{name}.db").write(tmp_path / f"{name}.json")
+    again = clerp.label(tmp_path / "a.json", features=EVIDENCE, ledger=tmp_path / "c.db")
     again.write(tmp_path / "c.json")
 
     written = {name: (tmp_path / f"{name}.json").read_bytes() for name in ("a", "b", "c")}
     assert written["a"] == written["b"] == written["c"]
 
 
-def test_a_parsed_graph_is_labelled_and_only_feature_nodes_change(tmp_path: Path) -> None:
-    document = json.loads(FRANCE.read_text())
-    labeled = clerp.label(
-        document, features=str(GRAPHS / "features"), ledger=str(tmp_path / "ledger.db")
-    )
-    labeled.write(tmp_path / "out.json", target="circuit-tracer")
+def test_only_feature_nodes_and_the_record_change(run: Run, tmp_path: Path) -> None:
+    for graph, labeled in ((FRANCE, run.france), (SIX, run.six)):
+        document = json.loads(graph.read_text())
+        labeled.write(tmp_path / graph.name)
+        output = json.loads((tmp_path / graph.name).read_text())
 
-    output = json.loads((tmp_path / "out.json").read_text())
-    assert len(labeled) == len(read_graph(FRANCE).features)
-    assert "clerps" not in output["qParams"]
-    assert output["links"] == document["links"]
-    for before, after in zip(document["nodes"], output["nodes"], strict=True):
-        if before["feature_type"] == "cross layer transcoder":
-            assert after["clerp_role"] in {"input", "output", "cross", "obscure", "artefact"}
-        else:
-            assert after == before
-    assert any(labeled_feature.status == "labeled" for labeled_feature in labeled)
-
-
-def test_route_writes_one_line_for_every_feature(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("sys.argv", ["clerp", "route", str(FRANCE)])
-    with pytest.raises(SystemExit) as stopped:
-        main()
-
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert stopped.value.code == 0
-    assert [(line["layer"], line["index"]) for line in lines] == [
-        (feature.layer, feature.index) for feature in read_graph(FRANCE).features
-    ]
+        record = output["metadata"].pop("clerp")
+        assert len(record["features"]) == len(labeled) == len(read_graph(graph).features)
+        assert list(output) == list(document)
+        assert all(output[key] == document[key] for key in document if key != "nodes")
+        for before, after in zip(document["nodes"], output["nodes"], strict=True):
+            if before["feature_type"] == "cross layer transcoder":
+                assert without_labels(after) == without_labels(before)
+                assert after["clerp_role"] in {"input", "output", "cross", "obscure", "artefact"}
+                assert (after["clerp"] != "") == (after["clerp_status"] == "labeled")
+            else:
+                assert after == before
 
 
-def test_a_missing_graph_is_one_line_and_exit_1(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr("sys.argv", ["clerp", "label", str(tmp_path / "none.json")])
-    with pytest.raises(SystemExit) as stopped:
-        main()
+def test_features_of_several_graphs_are_labelled_once_and_alike(run: Run) -> None:
+    france, six = run.france, run.six
+    both = set(france.graph.features) | set(six.graph.features)
+    shared = set(france.graph.features) & set(six.graph.features)
+    assert [graph.graph.name for graph in (france, six)] == [FRANCE.stem, SIX.stem]
+    assert len(shared) > 0
+    assert max(p.done for p in run.told if p.stage == "label") == len(both)
+    for feature in shared:
+        assert france[feature].label == six[feature].label
+        assert france[feature].route == six[feature].route
 
-    message = capsys.readouterr().err
-    assert stopped.value.code == 1
-    assert "none.json" in message
-    assert message.count("\n") == 1
+
+def test_the_order_of_several_graphs_changes_nothing(run: Run, tmp_path: Path) -> None:
+    six, france = clerp.label([SIX, FRANCE], ledger=tmp_path / "other.db")
+    assert france.document == run.france.document
+    assert six.document == run.six.document
+
+
+def test_every_feature_without_a_label_waits_in_the_ledger(run: Run) -> None:
+    unlabeled = {f.feature for graph in (run.france, run.six) for f in graph if f.label is None}
+    with sqlite3.connect(run.ledger) as ledger:
+        queued = set(ledger.execute("SELECT layer, feature_index, kind FROM queue"))
+    assert queued == {tuple(feature) for feature in unlabeled}
+
+
+def test_progress_begins_at_nothing_and_ends_with_all(run: Run) -> None:
+    stages = list(dict.fromkeys(p.stage for p in run.told))
+    assert stages == ["read", "evidence", "score", "label"]
+    for stage in stages:
+        of_stage = [p for p in run.told if p.stage == stage]
+        assert of_stage[0].done == 0
+        assert of_stage[-1].done == of_stage[-1].total > 0
+
+
+def test_every_label_names_the_examples_that_it_rests_on(run: Run) -> None:
+    labeled = [f for f in run.france if f.label is not None]
+    assert len(labeled) > 150
+    for feature in labeled:
+        assert feature.label is not None
+        assert feature.reason
+        assert len(feature.label.text) <= 40
+        assert feature.label.evidence or feature.route.role == "output"

@@ -1,0 +1,77 @@
+"""Where the command line writes each graph."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clerp.errors import OutputError, UsageError
+from clerp.graph import check_destination, check_graph_index
+
+if TYPE_CHECKING:
+    from clerp.labeled import Target
+
+
+def choose_destinations(graphs: Sequence[Path], out: Path | None) -> list[Path]:
+    """Name a file for every graph.
+
+    Raises:
+        UsageError: Two graphs would be written to one file, or several to what is no folder.
+    """
+    if out is not None and len(graphs) == 1 and not _is_folder(out):
+        return [out]
+    if out is not None and out.is_file():
+        raise UsageError("several graphs need a folder", where=str(out), remedy="Name one: --out")
+    destinations = [
+        out / _name_output(graph) if out else graph.with_name(_name_output(graph))
+        for graph in graphs
+    ]
+    for i, destination in enumerate(destinations):
+        if destination in destinations[:i]:
+            raise UsageError(
+                "two graphs would be written here",
+                where=str(destination),
+                remedy="Label them apart, or rename one",
+            )
+    return destinations
+
+
+def check_destinations(
+    destinations: Sequence[Path], out: Path | None, target: "Target | None"
+) -> None:
+    """Find what is wrong with the outputs before anything is paid for.
+
+    Raises:
+        OutputError: One of them could not be written.
+    """
+    # A folder that is still to be made is tried as a file; one that a graph's own path names
+    # wrongly is for the reader of the graph to say.
+    made = out is not None and not _is_folder(out)
+    for place in [out] if made and out is not None else destinations:
+        if made or place.parent.is_dir():
+            check_destination(place)
+    for folder in sorted({place.parent for place in destinations}) if target else ():
+        check_graph_index(folder)
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder of several outputs, unless it is there.
+
+    Raises:
+        OutputError: It cannot be made.
+    """
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as fault:
+        raise OutputError(f"cannot be made: {fault.strerror}", where=str(folder)) from fault
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False  # a name that is too long; `check_destination` says so
+
+
+def _name_output(graph: Path) -> str:
+    stem = graph.name.removesuffix(".gz").removesuffix(".zst").removesuffix(".json")
+    return f"{stem.removesuffix('.labeled')}.labeled.json"

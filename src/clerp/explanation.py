@@ -1,0 +1,233 @@
+"""Everything behind the label of one feature, so that a reader can check it."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from clerp.config import Settings
+from clerp.correlation import Null, Score, build_null
+from clerp.embedding import embed_unit
+from clerp.evidence import FeatureEvidence
+from clerp.feature import FeatureId
+from clerp.graph import AttributionGraph, FeatureNode
+from clerp.labelers import LabelRequest
+from clerp.ledger import Ledger
+from clerp.naming import Labelers, name_feature, open_labelers
+from clerp.outcome import LabeledFeature
+from clerp.plugins import Embedder, Ledgered, find
+from clerp.pool import Pool
+from clerp.router import Rule, find_rule
+from clerp.windows import Window, cut, parse_windows
+from clerp.word_counts import WordCount, count_words, read_following, read_peaks, read_word
+
+_N_WORDS = 5
+_DECIMALS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedWindow:
+    """The window of one example, and how alike it is to the others."""
+
+    example: str
+    """Id of the example."""
+    text: str
+    similarity: float | None
+    """Mean cosine to the windows of the other examples; None for a window without content."""
+
+
+@dataclass(frozen=True, slots=True)
+class NullFigures:
+    """What windows drawn at random score, as many as the feature has."""
+
+    mean: float
+    spread: float
+    """Standard deviation."""
+    quantile_95: float
+    quantile_99: float
+    draws: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelView:
+    """One channel: its windows, their score and what chance would give."""
+
+    channel: str
+    window: tuple[int, int]
+    """Token offsets around the peak, both ends included."""
+    score: Score | None
+    null: NullFigures | None
+    windows: tuple[ComparedWindow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeView:
+    """One occurrence of the feature in the graph."""
+
+    node_id: str
+    position: int
+    token: str
+    activation: float | None
+    act_pct: float | None
+    share: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A feature's outcome and all that it rests on."""
+
+    graph: str
+    labeled: LabeledFeature
+    nodes: tuple[NodeView, ...]
+    steps: tuple[str, ...]
+    """What the rule asked, in order, and what it found; the last one decided."""
+    channels: tuple[ChannelView, ...]
+    peak_words: tuple[WordCount, ...]
+    next_words: tuple[WordCount, ...]
+    promoted: tuple[str, ...]
+    suppressed: tuple[str, ...]
+    prompt: str
+    """What an LLM is asked; empty where none is."""
+    notes: tuple[str, ...]
+
+    def to_record(self) -> dict[str, object]:
+        """Return all of it as plain values, ready for JSON."""
+        record = asdict(self)
+        labeled = record.pop("labeled")
+        route = labeled.pop("route")
+        return {
+            "feature": str(self.labeled.feature),
+            **{**labeled, "feature": str(self.labeled.feature)},
+            "route": {key: value for key, value in route.items() if key != "feature"},
+            **record,
+        }
+
+
+async def explain_feature(
+    pool: Pool, feature: FeatureId, settings: Settings, ledger: Ledger
+) -> Explanation:
+    """Gather what is behind one feature of a pool's first graph, asking no LLM."""
+    graph, evidence = pool.graphs[0], pool.known[feature]
+    rule = find_rule(settings.rule, settings.threshold)
+    async with open_labelers(settings, ledger, ask=False) as labelers:
+        labeled = await name_feature(pool, feature, labelers)
+        prompt = _show_prompt(pool, feature, labelers)
+    known = isinstance(evidence, FeatureEvidence)
+    contexts = read_peaks(evidence.top) if known else ()
+    return Explanation(
+        graph=graph.name,
+        labeled=labeled,
+        nodes=tuple(_view_node(node, graph, pool) for node in graph.nodes_of(feature)),
+        steps=tuple(_list_steps(labeled, rule)),
+        channels=_view_channels(pool, evidence, rule, settings) if known else (),
+        peak_words=count_words(contexts, read_word)[:_N_WORDS],
+        next_words=count_words(contexts, read_following)[:_N_WORDS],
+        promoted=evidence.promoted if known else (),
+        suppressed=evidence.suppressed if known else (),
+        prompt=prompt,
+        notes=(*labeled.notes, *_compare_with_record(pool, labeled, settings)),
+    )
+
+
+def _show_prompt(pool: Pool, feature: FeatureId, labelers: Labelers) -> str:
+    evidence, route = pool.known[feature], pool.routes[feature]
+    labeler = labelers.get(route.tier)
+    if not isinstance(evidence, FeatureEvidence) or not isinstance(labeler, Ledgered):
+        return ""
+    return labeler.show_prompt(LabelRequest(evidence, route, pool.logit_edges(feature)))
+
+
+def _view_node(node: FeatureNode, graph: AttributionGraph, pool: Pool) -> NodeView:
+    tokens = graph.prompt_tokens
+    return NodeView(
+        node_id=node.node_id,
+        position=node.ctx_idx,
+        token=tokens[node.ctx_idx] if 0 <= node.ctx_idx < len(tokens) else "",
+        activation=node.activation,
+        act_pct=pool.place(node),
+        share=node.share,
+    )
+
+
+def _list_steps(labeled: LabeledFeature, rule: Rule) -> Sequence[str]:
+    route = labeled.route
+    if not route.scores:
+        return [route.reason]
+    steps = ["not an artefact"]
+    for channel, score in route.scores.items():
+        verdict = "high" if rule.is_high(score) else "not high"
+        steps.append(f"{rule.describe(channel, score)} is {verdict} (from {rule.threshold:g})")
+    steps.append(f"so the role is {route.role}, tier {route.tier}")
+    return steps
+
+
+def _view_channels(
+    pool: Pool, evidence: FeatureEvidence, rule: Rule, settings: Settings
+) -> tuple[ChannelView, ...]:
+    embedder = find("embedders", settings.embedder)
+    scored = pool.routes[evidence.feature].scores
+    windows = [w for w in parse_windows(settings.windows) if w.name != "cross" or w.name in scored]
+    return tuple(_view_channel(pool, evidence, window, rule, embedder) for window in windows)
+
+
+def _view_channel(
+    pool: Pool, evidence: FeatureEvidence, window: Window, rule: Rule, embedder: Embedder
+) -> ChannelView:
+    score = pool.routes[evidence.feature].scores.get(window.name)
+    null = None
+    if rule.measure == "z" and score is not None:
+        null = _measure_null(build_null(pool.scorable, window, embedder), score.n)
+    return ChannelView(
+        channel=window.name,
+        window=(window.start, window.stop),
+        score=score,
+        null=null,
+        windows=_compare_windows(evidence, window, embedder),
+    )
+
+
+def _measure_null(null: Null, n: int) -> NullFigures:
+    draws = null.scores[:, min(n, null.scores.shape[1]) - 1]
+    mean, spread, *quantiles = (
+        round(float(value), _DECIMALS)
+        for value in (draws.mean(), draws.std(), *np.quantile(draws, (0.95, 0.99)))
+    )
+    return NullFigures(mean, spread, quantiles[0], quantiles[1], len(draws))
+
+
+def _compare_windows(
+    evidence: FeatureEvidence, window: Window, embedder: Embedder
+) -> tuple[ComparedWindow, ...]:
+    texts = [cut(example, window) for example in evidence.top]
+    unit = embed_unit(texts, embedder).astype(np.float64)
+    n = int(unit.any(axis=1).sum())
+    total = unit.sum(axis=0)
+    return tuple(
+        ComparedWindow(
+            example.id,
+            text,
+            round(float(row @ (total - row)) / (n - 1), _DECIMALS) if row.any() and n > 1 else None,
+        )
+        for example, text, row in zip(evidence.top, texts, unit, strict=True)
+    )
+
+
+def _compare_with_record(pool: Pool, labeled: LabeledFeature, settings: Settings) -> Sequence[str]:
+    """Say where this run cannot be the one that labelled the graph."""
+    record = pool.graphs[0].record
+    if record is None:
+        return ()
+    notes: list[str] = []
+    embedder = find("embedders", settings.embedder).name
+    if record.embedder != embedder:
+        notes.append(f"the graph was labelled with {record.embedder}, this is {embedder}")
+    if record.null is not None and record.null.evidence_digest != pool.null_digest:
+        notes.append(
+            "the graph was labelled with other evidence, or together with other graphs: "
+            "calibrated scores may differ"
+        )
+    recorded = record.features.get(str(labeled.feature))
+    shown = labeled.label.text if labeled.label else ""
+    if recorded is not None and recorded.label != shown:
+        notes.append(f"the graph has the label {recorded.label!r}")
+    return notes

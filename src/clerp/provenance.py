@@ -1,0 +1,73 @@
+"""What a labelled graph says of how it was labelled: `metadata.clerp`.
+
+No clock, path, ledger or endpoint is in it: the same graph, evidence and settings write the same
+bytes.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+
+import msgspec
+
+from clerp.config import RECORDED, Settings
+from clerp.graph import SCHEMA_VERSION, AttributionGraph
+from clerp.labeled import shown_text
+from clerp.outcome import LabeledFeature
+from clerp.plugins import find
+from clerp.pool import Pool
+from clerp.router import find_rule
+
+
+def describe_run(
+    pool: Pool, graph: AttributionGraph, features: Sequence[LabeledFeature], settings: Settings
+) -> dict[str, object]:
+    """Make the record of one graph of a pool."""
+    configuration: dict[str, object] = settings.model_dump(include=set(RECORDED))
+    configuration["threshold"] = find_rule(settings.rule, settings.threshold).threshold
+    described: dict[str, object] = {
+        "configuration": configuration,
+        "embedder": find("embedders", settings.embedder).name,
+        "null": _describe_null(pool) if settings.rule == "calibrated" else None,
+        "graphs": sorted({member.digest for member in pool.graphs}),
+        "features": {str(f.feature): _describe(f, settings) for f in features},
+    }
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "clerp_version": version("clerp"),
+        "run_id": _hash([graph.digest, described]),
+        **described,
+    }
+
+
+def _describe_null(pool: Pool) -> Mapping[str, str]:
+    return {
+        "windows": "random positions of the same evidence, away from the peaks",
+        "evidence_digest": pool.null_digest,
+    }
+
+
+def _describe(labeled: LabeledFeature, settings: Settings) -> dict[str, object]:
+    route, label = labeled.route, labeled.label
+    return {
+        "clerp": shown_text(labeled, settings.style, show_hints=settings.show_hints),
+        "label": label.text if label else "",
+        "role": route.role,
+        "tier": route.tier,
+        "status": labeled.status,
+        "method": labeled.method,
+        "confidence": label.confidence if label else route.confidence,
+        "reason": labeled.reason,
+        "route_reason": route.reason,
+        "notes": list(labeled.notes),
+        "scores": {channel: asdict(score) for channel, score in route.scores.items()},
+        "n_examples": route.n_examples,
+        "evidence": list(label.evidence) if label else [],
+        "evidence_digest": labeled.evidence_digest,
+        "details": dict(labeled.details),
+    }
+
+
+def _hash(value: object) -> str:
+    return hashlib.sha256(msgspec.json.encode(value)).hexdigest()[:16]
