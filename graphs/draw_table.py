@@ -12,7 +12,7 @@ from rich.terminal_theme import TerminalTheme
 
 import clerp
 from clerp.labeled import LabeledGraph
-from clerp.report.summary import share_by_feature
+from clerp.report.occurrence import list_occurrences
 from clerp.report.table import render_features, render_summary
 
 GRAPHS = Path(__file__).parent
@@ -79,8 +79,8 @@ def draw_table(labeled: LabeledGraph) -> str:
         legacy_windows=False,
         _environ={},
     )
-    shares = share_by_feature(labeled.graph)
-    console.print(render_features(labeled.features, shares, limit=_FEATURES))
+    places = list_occurrences(labeled.graph)
+    console.print(render_features(labeled.features, places, limit=_FEATURES))
     console.print(render_summary(labeled.summary))
     return console.export_svg(
         title=f"clerp label {GRAPH.name}", theme=_THEME, code_format=_FORMAT, unique_id="clerp"

@@ -261,13 +261,14 @@ def _show_labeled(
     rows: int,
 ) -> None:
     from clerp.graph import list_viewer_faults
-    from clerp.report.summary import share_by_feature, summarize_together
+    from clerp.report.occurrence import list_occurrences
+    from clerp.report.summary import summarize_together
     from clerp.report.table import plain, render_features, render_summary, render_together
 
     for graph in labeled:
         if len(labeled) > 1:
             show(plain(graph.graph.name))
-        show(render_features(graph.features, share_by_feature(graph.graph), limit=rows))
+        show(render_features(graph.features, list_occurrences(graph.graph), limit=rows))
         show(render_summary(graph.summary))
     if len(labeled) > 1:
         show(render_together(summarize_together([(g.graph, g.features) for g in labeled])))

@@ -10,7 +10,7 @@ from clerp.correlation import Null, Score, build_null
 from clerp.embedding import embed_unit
 from clerp.evidence import FeatureEvidence
 from clerp.feature import FeatureId
-from clerp.graph import AttributionGraph, FeatureNode
+from clerp.graph import FeatureNode
 from clerp.labelers import LabelRequest
 from clerp.ledger import Ledger
 from clerp.naming import Labelers, name_feature, open_labelers
@@ -117,7 +117,7 @@ async def explain_feature(
     return Explanation(
         graph=graph.name,
         labeled=labeled,
-        nodes=tuple(_view_node(node, graph, pool) for node in graph.nodes_of(feature)),
+        nodes=tuple(_view_node(node, pool) for node in graph.nodes_of(feature)),
         steps=tuple(_list_steps(labeled, rule)),
         channels=_view_channels(pool, evidence, rule, settings) if known else (),
         peak_words=count_words(contexts, read_word)[:_N_WORDS],
@@ -137,12 +137,11 @@ def _show_prompt(pool: Pool, feature: FeatureId, labelers: Labelers) -> str:
     return labeler.show_prompt(LabelRequest(evidence, route, pool.logit_edges(feature)))
 
 
-def _view_node(node: FeatureNode, graph: AttributionGraph, pool: Pool) -> NodeView:
-    tokens = graph.prompt_tokens
+def _view_node(node: FeatureNode, pool: Pool) -> NodeView:
     return NodeView(
         node_id=node.node_id,
         position=node.ctx_idx,
-        token=tokens[node.ctx_idx] if 0 <= node.ctx_idx < len(tokens) else "",
+        token=node.token,
         activation=node.activation,
         act_pct=pool.place(node),
         share=node.share,

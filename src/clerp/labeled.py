@@ -21,7 +21,8 @@ from clerp.graph import (
 from clerp.labels import Style, in_style, names_supernode
 from clerp.outcome import LabeledFeature, Status
 from clerp.report.notebook import build_html
-from clerp.report.summary import Summary, share_by_feature, summarize
+from clerp.report.occurrence import list_occurrences
+from clerp.report.summary import Summary, summarize
 
 if TYPE_CHECKING:
     from networkx import MultiDiGraph
@@ -116,6 +117,7 @@ class LabeledGraph:
                 "layer": node.feature.layer,
                 "index": node.feature.index,
                 "position": node.ctx_idx,
+                "token": node.token,
                 "activation": node.activation,
                 "share": node.share,
                 **self._describe(node),
@@ -124,7 +126,7 @@ class LabeledGraph:
         ]
 
     def _repr_html_(self) -> str:
-        return build_html(self.features, share_by_feature(self.graph), limit=NOTEBOOK_ROWS)
+        return build_html(self.features, list_occurrences(self.graph), limit=NOTEBOOK_ROWS)
 
     @cached_property
     def _by_feature(self) -> Mapping[FeatureId, LabeledFeature]:

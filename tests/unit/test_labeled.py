@@ -114,6 +114,7 @@ def test_records_are_one_for_each_feature_node_with_what_the_document_says():
         "layer": 0,
         "index": 10,
         "position": 1,
+        "token": "Dallas",
         "activation": 2.5,
         "share": pytest.approx(1 / 7),
         "label": "somebody's",

@@ -25,6 +25,8 @@ class FeatureNode:
     feature: FeatureId
     ctx_idx: int
     """Position in the prompt, counted from 0."""
+    token: str
+    """Readable token of the prompt at that position; "" where the graph has none."""
     activation: float | None
     """Activation at that position; None where the flavour has none."""
     share: float | None
@@ -46,6 +48,7 @@ class AttributionGraph:
     scan: str
     prompt: str
     prompt_tokens: tuple[str, ...]
+    """Readable, whatever spelling the file has."""
     feature_nodes: tuple[FeatureNode, ...] = field(repr=False)
     """In the order of the file, those of `qk_only_nodes` last."""
     shares: InfluenceShares | None = field(repr=False)

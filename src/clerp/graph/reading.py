@@ -1,7 +1,7 @@
 """A file or a parsed dict to an attribution graph."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path, PurePath
 from typing import Any
@@ -40,6 +40,7 @@ from clerp.graph.shape import (
 )
 from clerp.graph.transcoder import identify_transcoders
 from clerp.labels import is_placeholder
+from clerp.tokens import readable
 
 SCHEMA_VERSION = 1
 """Of `metadata.clerp`, clerp's own record in a labelled graph."""
@@ -75,7 +76,8 @@ def _build(document: Document, where: str, name: str) -> AttributionGraph:
     flavour = detect_flavour(metadata, nodes.values())
     shares = measure_shares(nodes, where)
     record = _read_record(shape, where)
-    features = _list_features(nodes, flavour, shares, record, where)
+    tokens = readable(metadata.prompt_tokens)
+    features = _list_features(nodes, flavour, shares, tokens, record, where)
     return AttributionGraph(
         name=name or PurePath(metadata.slug or "graph").name,
         document=document,
@@ -83,7 +85,7 @@ def _build(document: Document, where: str, name: str) -> AttributionGraph:
         slug=metadata.slug or "",
         scan=metadata.scan or "",
         prompt=metadata.prompt or "",
-        prompt_tokens=metadata.prompt_tokens,
+        prompt_tokens=tokens,
         feature_nodes=features,
         shares=shares,
         notes=(*_note_ambiguous(ids.ambiguous, noted.n_ambiguous), *_note_types(nodes)),
@@ -133,11 +135,14 @@ def _list_features(
     nodes: Mapping[NodePlace, NodeShape],
     flavour: Flavour,
     shares: InfluenceShares | None,
+    tokens: Sequence[str],
     record: RecordShape | None,
     where: str,
 ) -> tuple[FeatureNode, ...]:
     found = [
-        _make_feature_node(place, node, identify(node, flavour, where, place), shares, record)
+        _make_feature_node(
+            place, node, identify(node, flavour, where, place), shares, tokens, record
+        )
         for place, node in nodes.items()
         if kind_of(node) is NodeKind.FEATURE
     ]
@@ -156,6 +161,7 @@ def _make_feature_node(
     node: NodeShape,
     feature: FeatureId,
     shares: InfluenceShares | None,
+    tokens: Sequence[str],
     record: RecordShape | None,
 ) -> FeatureNode:
     return FeatureNode(
@@ -163,6 +169,7 @@ def _make_feature_node(
         node_id=node.node_id,
         feature=feature,
         ctx_idx=node.ctx_idx,
+        token=tokens[node.ctx_idx] if 0 <= node.ctx_idx < len(tokens) else "",
         activation=node.activation,
         share=shares.by_place.get(place) if shares else None,
         foreign_label="" if _is_own(node, feature, record) else _label_of(node),

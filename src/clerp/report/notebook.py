@@ -5,16 +5,17 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from clerp.feature import FeatureId
 from clerp.outcome import LabeledFeature
+from clerp.report.occurrence import Occurrence
 from clerp.report.rows import Row, list_rows
 
-_COLUMNS = ("label", "role", "share", "feature", "why", "notes")
+_COLUMNS = ("label", "fires on", "role", "share", "feature", "why", "notes")
 
 
 def build_html(
-    features: Sequence[LabeledFeature], shares: Mapping[FeatureId, float], *, limit: int
+    features: Sequence[LabeledFeature], places: Mapping[FeatureId, Occurrence], *, limit: int
 ) -> str:
     """Build a table of the most influential features and a line on how many are left out."""
-    rows = list_rows(features, shares, limit)
+    rows = list_rows(features, places, limit)
     head = _join_cells("th", _COLUMNS)
     body = "".join(f"<tr>{_join_cells('td', _list_cells(row))}</tr>" for row in rows)
     hidden = len(features) - len(rows)
@@ -27,4 +28,4 @@ def _join_cells(tag: str, cells: Iterable[str]) -> str:
 
 
 def _list_cells(row: Row) -> Iterable[str]:
-    return (row.name, row.role, row.share, row.feature, row.why, "; ".join(row.notes))
+    return (row.name, row.fires_on, row.role, row.share, row.feature, row.why, "; ".join(row.notes))

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 from clerp.correlation import Score
 from clerp.feature import FeatureId
+from clerp.labelers.word_names import name_word
 from clerp.labels import MAX_LABEL_CHARS
 from clerp.outcome import LabeledFeature, Status
+from clerp.report.occurrence import Occurrence
 from clerp.router import Route
 
 MAX_ROW_CHARS = 200
@@ -20,6 +22,9 @@ class Row:
     name: str
     """The label, or `? hint` for a feature without one."""
     is_hint: bool
+    fires_on: str
+    """The first token of the prompt that it fires on, and how many more: what the label should
+    fit, and often does not."""
     role: str
     """Tier and role: `1 input`."""
     share: str
@@ -36,11 +41,15 @@ class Row:
 
 
 def list_rows(
-    features: Sequence[LabeledFeature], shares: Mapping[FeatureId, float], limit: int
+    features: Sequence[LabeledFeature], places: Mapping[FeatureId, Occurrence], limit: int
 ) -> list[Row]:
     """Describe the features with the greatest shares of influence, greatest first."""
-    ordered = sorted(features, key=lambda f: (-shares.get(f.feature, 0.0), f.feature))
-    return [_describe(labeled, shares) for labeled in ordered[:limit]]
+
+    def place(labeled: LabeledFeature) -> Occurrence:
+        return places.get(labeled.feature, Occurrence())
+
+    ordered = sorted(features, key=lambda f: (-(place(f).share or 0.0), f.feature))
+    return [_describe(labeled, place(labeled)) for labeled in ordered[:limit]]
 
 
 def make_visible(text: str, limit: int = MAX_ROW_CHARS) -> str:
@@ -58,14 +67,15 @@ def percent(share: float | None) -> str:
     return "-" if share is None else f"{share:.1%}"
 
 
-def _describe(labeled: LabeledFeature, shares: Mapping[FeatureId, float]) -> Row:
+def _describe(labeled: LabeledFeature, place: Occurrence) -> Row:
     doubt = labeled.label is not None and labeled.label.confidence == "low"
     notes = (*labeled.notes, _LOW_CONFIDENCE) if doubt else labeled.notes
     return Row(
         name=_name(labeled),
         is_hint=labeled.label is None,
+        fires_on=_show_tokens(place.tokens),
         role=f"{labeled.route.tier} {labeled.route.role}",
-        share=percent(shares.get(labeled.feature)),
+        share=percent(place.share),
         strength=_measure(labeled.route),
         feature=str(labeled.feature),
         why=make_visible(_explain(labeled)),
@@ -79,6 +89,13 @@ def _name(labeled: LabeledFeature) -> str:
     if labeled.label is not None:
         return make_visible(labeled.label.text, MAX_LABEL_CHARS)
     return make_visible(f"? {labeled.hint}".rstrip())
+
+
+def _show_tokens(tokens: Sequence[str]) -> str:
+    if not any(tokens):
+        return ""
+    more = f" +{len(tokens) - 1}" if len(tokens) > 1 else ""
+    return make_visible(f"{name_word(tokens[0].strip() or tokens[0])}{more}")
 
 
 def _measure(route: Route) -> str:

@@ -9,6 +9,7 @@ from rich.text import Text
 from clerp.feature import FeatureId
 from clerp.labels import MAX_LABEL_CHARS
 from clerp.outcome import LabeledFeature
+from clerp.report.occurrence import Occurrence
 from clerp.report.rows import Row, list_rows, make_visible, percent
 from clerp.report.summary import TIERS, Coverage, JointSummary, Summary
 
@@ -27,17 +28,17 @@ _TIER_NAMES = {1: "1 token frequency", 2: "2 LLM", 3: "3 review"}
 
 
 def render_features(
-    features: Sequence[LabeledFeature], shares: Mapping[FeatureId, float], *, limit: int
+    features: Sequence[LabeledFeature], places: Mapping[FeatureId, Occurrence], *, limit: int
 ) -> RenderableType:
     """Show the most influential features, and say how many are left out.
 
     A reason takes one line and ends in `…` where the terminal is too narrow; the labelled graph
     holds it whole. What is true of many features stands once, as a footnote.
     """
-    rows = list_rows(features, shares, limit)
+    rows = list_rows(features, places, limit)
     notes = list(dict.fromkeys(note for row in rows for note in row.notes))
     measure = _name_measure(features)
-    table = _lay_out("label", "role", "share", measure, "feature", "why")
+    table = _lay_out("label", "fires on", "role", "share", measure, "feature", "why")
     for row in rows:
         table.add_row(*_list_cells(row, notes))
     lines = _list_footnotes(rows, notes, measure, hidden=len(features) - len(rows))
@@ -92,6 +93,7 @@ def _list_cells(row: Row, notes: Sequence[str]) -> Iterable[Text]:
     overflow = "ellipsis" if row.is_hint else "fold"
     style = _STATUS_STYLES[row.status]
     yield Text(row.name, style=style, no_wrap=row.is_hint, overflow=overflow)
+    yield Text(row.fires_on)
     yield Text(row.role)
     yield Text(row.share)
     yield Text(row.strength)

@@ -16,6 +16,7 @@ from tests.outcomes import (
 )
 
 from clerp.labels import MAX_LABEL_CHARS
+from clerp.report.occurrence import Occurrence
 from clerp.report.rows import list_rows, make_visible, percent
 
 
@@ -25,7 +26,7 @@ def row_of(labeled):
 
 def test_the_most_influential_come_first_and_equals_in_the_order_of_features():
     features = [make_named(THIRD), make_named(SECOND), make_named(FIRST)]
-    rows = list_rows(features, {SECOND: 0.5}, 3)
+    rows = list_rows(features, {SECOND: Occurrence(0.5)}, 3)
     assert [row.feature for row in rows] == ["1_11", "0_10", "2_12"]
     assert [row.share for row in rows] == ["50.0%", "-", "-"]
 
@@ -114,3 +115,19 @@ def test_a_label_without_end_is_cut():
 
 def test_an_unknown_share_is_a_dash():
     assert (percent(None), percent(0.0), percent(0.0249)) == ("-", "0.0%", "2.5%")
+
+
+@pytest.mark.parametrize(
+    ("tokens", "shown"),
+    [
+        ((), ""),
+        (("",), ""),
+        ((" Dallas",), "Dallas"),
+        ((" Dallas", "\n", "."), "Dallas +2"),
+        (("\n",), "newline"),
+        (("\x1b[31m",), "31m"),
+    ],
+)
+def test_the_first_token_that_it_fires_on_is_shown(tokens, shown):
+    (row,) = list_rows([make_named()], {FIRST: Occurrence(0.5, tokens)}, 1)
+    assert row.fires_on == shown

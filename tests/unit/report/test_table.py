@@ -18,10 +18,15 @@ from tests.outcomes import (
 from tests.unit.graph.conftest import build_graph
 
 from clerp.graph import read_graph
+from clerp.report.occurrence import Occurrence
 from clerp.report.summary import Coverage, JointSummary, summarize
 from clerp.report.table import plain, render_features, render_summary, render_together
 
-SHARES = {FIRST: 0.25, SECOND: 0.125, THIRD: 0.0625}
+PLACES = {
+    FIRST: Occurrence(0.25, (" Dallas",)),
+    SECOND: Occurrence(0.125, ("a", "b", "c")),
+    THIRD: Occurrence(0.0625),
+}
 HOSTILE = "[red]a[/red]\x1b]0;x\x07\u202eb\r\nc"
 
 
@@ -32,7 +37,7 @@ def show(renderable, width: int = 100) -> str:
 
 
 def show_features(*features, limit: int = 20, width: int = 100) -> list[str]:
-    shown = show(render_features(features, SHARES, limit=limit), width)
+    shown = show(render_features(features, PLACES, limit=limit), width)
     return [line.rstrip() for line in shown.splitlines()]
 
 
@@ -43,8 +48,8 @@ def line_of(lines: list[str], start: str) -> str:
 
 def test_a_line_has_label_role_share_strength_feature_and_reason():
     lines = show_features(make_named())
-    assert lines[0].split() == ["label", "role", "share", "z", "feature", "why"]
-    assert line_of(lines, "Texas") == "Texas 1 input 25.0% 8.2 0_10 2/20 one word"
+    assert lines[0].split() == ["label", "fires", "on", "role", "share", "z", "feature", "why"]
+    assert line_of(lines, "Texas") == "Texas Dallas 1 input 25.0% 8.2 0_10 2/20 one word"
 
 
 def test_raw_scores_are_not_called_z():
@@ -104,7 +109,7 @@ def test_a_hostile_text_shows_as_what_it_is(make):
     label = make_label(HOSTILE, details={"rule": HOSTILE}) if make is make_named else None
     changes = {"label": label, "details": label.details} if label else {"hint": HOSTILE}
     features = [replace(make(), reason=HOSTILE, notes=(HOSTILE,), **changes)]
-    shown = show(render_features(features, SHARES, limit=1), 140)
+    shown = show(render_features(features, PLACES, limit=1), 140)
     assert "[red]a[/red]" in shown
     assert not set("\x1b\x07\u202e\r") & set(shown)
     assert len(shown.splitlines()) == len(show_features(make(notes=("n",)), width=140))
