@@ -3,8 +3,10 @@ BIN := .venv/bin
 DEMO ?= demo
 PLUGINS := $(wildcard plugins/*/pyproject.toml)
 export CLERP_TEST_DATA ?=
+WORK ?= build/work
+OUT ?= build/sample
 
-.PHONY: demo test check benchmarks picture install install-test clean
+.PHONY: demo test check benchmarks picture sample install install-test clean
 
 demo: install  ## Label a bundled real graph and print the table
 	mkdir -p $(DEMO)
@@ -32,6 +34,10 @@ benchmarks: install-test  ## Ratios and times, side by side; asserts nothing
 
 picture: install  ## Draw the README's picture again
 	$(BIN)/python graphs/draw_table.py
+
+sample: install-test  ## Build the bundled graphs again from nothing; about an hour, 11 GB
+	mkdir -p $(WORK) $(OUT)
+	$(BIN)/python graphs/smollm2-135m/build.py --work $(WORK) --out $(OUT)
 
 install: .venv/core
 

@@ -13,7 +13,12 @@ import pytest
 from tests.fake_llm import GOOD_ANSWER, chat, run_fake_llm
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "plugins/clerp-hello/README.md")
+DOCUMENTS = (
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "graphs/smollm2-135m/README.md",
+    ROOT / "plugins/clerp-hello/README.md",
+)
 _BLOCK = re.compile(r"^```(bash|python)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
@@ -116,7 +121,7 @@ def test_the_row_that_the_readme_explains_is_the_one_that_is_printed() -> None:
         assert cell in " ".join(line.split()), (cell, line)
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_file_that_a_document_names_exists(path: Path) -> None:
     for link in re.findall(r"\]\((?!https?:)([^)#]+)\)", path.read_text()):
         assert (path.parent / link).exists(), link

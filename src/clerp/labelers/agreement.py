@@ -12,6 +12,7 @@ WINNER_SHARE = 0.6
 """Part of the activation with which one word, family or piece names a feature."""
 _HIGH_SHARE, _HIGH_EXAMPLES = 0.8, 8
 _MEDIUM_SHARE, _MEDIUM_EXAMPLES = 0.5, 4
+_HIGH_LOWER_SHARE = 0.2
 _RANKS: tuple[Confidence, ...] = ("low", "medium", "high")
 
 
@@ -40,9 +41,27 @@ class Agreement:
         return f"{top} ({100 * self.share:.0f} % of activation){lower}"
 
     @property
+    def only_at_top(self) -> bool:
+        """Whether fewer than a fifth of the examples at lower activations agree."""
+        return self.lower_agreeing < _HIGH_LOWER_SHARE * self.n_lower
+
+    @property
+    def details(self) -> dict[str, str | float | int | None]:
+        """What belongs on record of it; nothing of lower activations where there are none."""
+        lower = {"n_lower_agreeing": self.lower_agreeing, "n_lower": self.n_lower}
+        return {"share": self.share, **(lower if self.n_lower else {})}
+
+    @property
     def confidence(self) -> Confidence:
-        """High from 80 % of activation in 8 examples, medium from 50 % in 4, else low."""
-        if self.share >= _HIGH_SHARE and len(self.examples) >= _HIGH_EXAMPLES:
+        """High from 80 % of activation in 8 examples, medium from 50 % in 4, else low.
+
+        Never high where the name holds at the top only: features of a graph mostly fire below it.
+        """
+        if (
+            self.share >= _HIGH_SHARE
+            and len(self.examples) >= _HIGH_EXAMPLES
+            and not self.only_at_top
+        ):
             return "high"
         if self.share >= _MEDIUM_SHARE and len(self.examples) >= _MEDIUM_EXAMPLES:
             return "medium"

@@ -73,7 +73,7 @@ def _to_label(naming: Naming, agreement: Agreement) -> Label:
         confidence=at_most(naming.limit, agreement.confidence),
         explanation=f"{naming.finding} in {agreement.counts}",
         evidence=agreement.examples,
-        details={"rule": naming.rule, "share": agreement.share},
+        details={"rule": naming.rule, **agreement.details},
     )
 
 

@@ -192,7 +192,7 @@ def _to_label(saying: _Saying, testimony: _Testimony) -> Label:
         evidence=agreement.examples,
         details={
             "rule": f"said {saying.rule}",
-            "share": agreement.share,
+            **agreement.details,
             "witnesses": ", ".join(saying.witnesses),
             "promoted_from": testimony.promoted_from,
         },

@@ -25,7 +25,8 @@ class TokenFrequencyLabeler:
     Counting activation-weighted words is the method of the field's quick look at a feature; the
     order of the questions (peak token, next token, promoted tokens) follows Neuronpedia's
     `np_max-act-logits` prompt. Confidence of an input name: high from 80 % of activation in 8
-    examples, medium from 50 % in 4, else low; lists and wide classes are medium at most. Of an
+    examples and a fifth of those at lower activations, medium from 50 % in 4, else low; lists and
+    wide classes are medium at most. Of an
     output name: by the same figures where examples and another witness speak for it, at least
     medium with all three, medium with promoted tokens and edges, low with one.
 

@@ -119,8 +119,16 @@ def _is_counted(labeled: LabeledFeature) -> bool:
 
 def _explain(labeled: LabeledFeature) -> str:
     if labeled.label is not None and "rule" in labeled.details:
-        fits = f"{len(labeled.label.evidence)}/{labeled.route.n_examples} "
-        return f"{fits if _is_counted(labeled) else ''}{labeled.details['rule']}"
+        return f"{_count_fits(labeled)}{labeled.details['rule']}"
     # The role stands in its own cell.
     reason = labeled.reason.removeprefix(f"{labeled.route.role}: ")
     return f"failed: {reason}" if labeled.status == "failed" else reason
+
+
+def _count_fits(labeled: LabeledFeature) -> str:
+    if labeled.label is None or not _is_counted(labeled):
+        return ""
+    top = f"{len(labeled.label.evidence)}/{labeled.route.n_examples} "
+    details = labeled.details
+    below = f"{details['n_lower_agreeing']}/{details['n_lower']} " if "n_lower" in details else ""
+    return top + below

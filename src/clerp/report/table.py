@@ -112,7 +112,7 @@ def _list_footnotes(
     if any(row.strength for row in rows):
         yield f"{measure} {_MEASURES[measure]}"
     if any(row.is_counted for row in rows):
-        yield "17/20 the label fits 17 of the top 20 examples"
+        yield "17/20 3/25 examples that the label fits: of the top 20, of 25 at lower activations"
     if hidden:
         yield f"{hidden} more features, of less influence, are not shown"
 

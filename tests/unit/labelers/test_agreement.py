@@ -20,6 +20,27 @@ def test_confidence_needs_share_and_examples(n_agreeing: int, share: float, conf
     assert agreement(n_agreeing, share).confidence == confidence
 
 
+@pytest.mark.parametrize(
+    ("lower_agreeing", "n_lower", "confidence"),
+    [(0, 0, "high"), (0, 25, "medium"), (4, 25, "medium"), (5, 25, "high")],
+)
+def test_a_name_that_holds_only_at_the_top_is_never_of_high_confidence(
+    lower_agreeing: int, n_lower: int, confidence: str
+):
+    found = Agreement(tuple("abcdefgh"), 8, 1.0, lower_agreeing, n_lower)
+    assert found.confidence == confidence
+    assert found.only_at_top == (confidence != "high")
+
+
+def test_what_goes_on_record_has_lower_examples_only_where_there_are_some():
+    assert agreement(8, 0.9).details == {"share": 0.9}
+    assert agreement(8, 0.9, n_lower=10).details == {
+        "share": 0.9,
+        "n_lower_agreeing": 5,
+        "n_lower": 10,
+    }
+
+
 def test_counts_can_be_checked_by_a_reader():
     assert agreement(17, 0.912).counts == "17 of 20 examples (91 % of activation)"
     assert agreement(1, 0.05, n_lower=10).counts == (
