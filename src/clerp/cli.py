@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from typer.exceptions import TyperException
@@ -34,18 +34,37 @@ TERMINATED = 143
 Graph = Annotated[Path, typer.Argument(help="Attribution graph, JSON, plain, .gz or .zst.")]
 Features = Annotated[
     str | None,
-    typer.Option(help="Activation examples: folder, file or NAME:ARGUMENT of a source."),
+    typer.Option(
+        help="Activation examples: folder, file or NAME:ARGUMENT of a source. "
+        "Default: the folder features/ beside the graph."
+    ),
 ]
-Llm = Annotated[str | None, typer.Option(help="litellm model name for tier 2.")]
-LabelerName = Annotated[str | None, typer.Option(help="Labeler of tier 1, NAME or NAME:ARGUMENT.")]
-EmbedderName = Annotated[str | None, typer.Option(help="NAME or NAME:ARGUMENT.")]
-RuleName = Annotated[str | None, typer.Option(help="calibrated (default) or protocol.")]
-Threshold = Annotated[float | None, typer.Option(help="From where on a score is high.")]
+Llm = Annotated[
+    str | None,
+    typer.Option(help="litellm model name for tier 2, whose features otherwise go to review."),
+]
+LabelerName = Annotated[
+    str | None, typer.Option(help="Labeler of tier 1, NAME or NAME:ARGUMENT: token-frequency.")
+]
+EmbedderName = Annotated[
+    str | None, typer.Option(help="Embedder, NAME or NAME:ARGUMENT: wordllama.")
+]
+RuleName = Annotated[
+    str | None,
+    typer.Option(help="calibrated (default): score against chance; protocol: raw score."),
+]
+Threshold = Annotated[
+    float | None,
+    typer.Option(help="From where on a score is high: 3 for calibrated, 0.35 for protocol."),
+]
 Windows = Annotated[
-    str | None, typer.Option(help="Token offsets: input=-1:0,output=1:2,cross=-8:8.")
+    str | None,
+    typer.Option(help="Token offsets around the peak: input=-1:0,output=1:2,cross=-8:8."),
 ]
-LedgerPlace = Annotated[str | None, typer.Option(help="File or URL of the durable record.")]
-MaxBytes = Annotated[int | None, typer.Option(help="Largest graph, in bytes of JSON.")]
+LedgerPlace = Annotated[
+    str | None, typer.Option(help="File or URL of the durable record: clerp.db.")
+]
+MaxBytes = Annotated[int | None, typer.Option(help="Largest graph, in bytes of JSON: 1073741824.")]
 Json = Annotated[bool, typer.Option("--json", help="Write JSON, one object a line.")]
 
 
@@ -54,7 +73,8 @@ def label(
     graphs: Annotated[list[Path], typer.Argument(help="Attribution graphs, JSON, .gz or .zst.")],
     features: Features = None,
     out: Annotated[
-        Path | None, typer.Option(help="File to write to; a folder for several graphs.")
+        str | None,
+        typer.Option(help="File to write to, or a folder: one that is there or ends in /."),
     ] = None,
     llm: Llm = None,
     labeler: LabelerName = None,
@@ -62,14 +82,29 @@ def label(
     rule: RuleName = None,
     threshold: Threshold = None,
     windows: Windows = None,
-    target: Annotated[str | None, typer.Option(help="circuit-tracer")] = None,
-    existing: Annotated[Existing | None, typer.Option(help="Labels that were there.")] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            help="circuit-tracer: its frontend lists and opens the output. "
+            "Default: only labels change."
+        ),
+    ] = None,
+    existing: Annotated[
+        Existing | None,
+        typer.Option(
+            help="Labels of others. compare (default): keep them, propose ours beside; "
+            "keep; replace."
+        ),
+    ] = None,
     show_hints: Annotated[
         bool | None, typer.Option("--show-hints", help="Show `? hint` on unnamed nodes.")
     ] = None,
-    style: Annotated[Style | None, typer.Option(help="How labels are written.")] = None,
+    style: Annotated[
+        Style | None,
+        typer.Option(help="plain (default), or every name in brackets or parentheses."),
+    ] = None,
     ledger: LedgerPlace = None,
-    concurrency: Annotated[int | None, typer.Option(help="Calls to an LLM at once.")] = None,
+    concurrency: Annotated[int | None, typer.Option(help="Calls to an LLM at once: 8.")] = None,
     max_graph_bytes: MaxBytes = None,
     rows: Annotated[int, typer.Option(min=0, help="Features shown of each graph.")] = 20,
 ) -> None:
@@ -77,9 +112,11 @@ def label(
     from clerp.destinations import check_destinations, choose_destinations, make_folder
     from clerp.pipeline import label as label_graphs
 
-    destinations = choose_destinations(graphs, out)
+    into_folder = out is not None and (len(graphs) > 1 or out.endswith("/"))
+    place = None if out is None else Path(out)
+    destinations = choose_destinations(graphs, place, into_folder=into_folder)
     chosen_target = _check_target(target)
-    check_destinations(destinations, out, chosen_target)
+    check_destinations(destinations, place, chosen_target)
     with progress_bar() as progress:
         labeled = label_graphs(
             graphs,
@@ -98,8 +135,8 @@ def label(
             concurrency=concurrency,
             max_graph_bytes=max_graph_bytes,
         )
-    if len(graphs) > 1 and out is not None:
-        make_folder(out)
+    if into_folder and place is not None:
+        make_folder(place)
     for graph, destination in zip(labeled, destinations, strict=True):
         graph.write(destination, chosen_target)
     _show_labeled(labeled, destinations, chosen_target, rows)
@@ -155,7 +192,7 @@ def route(
 @app.command()
 def why(
     graph: Graph,
-    feature: Annotated[str, typer.Argument(help="Layer and index, for example 14_2268.")],
+    feature: Annotated[str, typer.Argument(help="Layer and index, 14_2268, or the id of a node.")],
     features: Features = None,
     llm: Llm = None,
     labeler: LabelerName = None,
@@ -171,14 +208,13 @@ def why(
 
     A graph that clerp labelled is explained with the settings that it was labelled with.
     """
-    from clerp.feature import FeatureId
     from clerp.pipeline import explain
     from clerp.report.why import render_explanation
 
     with progress_bar() as progress:
         explanation = explain(
             graph,
-            FeatureId.parse(feature),
+            feature,
             progress=progress,
             features=features,
             llm=llm,
@@ -230,7 +266,7 @@ def show_config(as_json: Json = False) -> None:
 
 def main() -> None:
     """Run the command line; an error of clerp's own is one line on stderr."""
-    signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         code = app(standalone_mode=False)
     except ClerpError as fault:
@@ -241,11 +277,21 @@ def main() -> None:
         sys.exit(1)
     if code == INTERRUPTED:
         tell("clerp: interrupted; what was paid for is in the ledger")
+        sys.exit(TERMINATED if _interrupt.by_sigterm else INTERRUPTED)
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _terminate(*_: object) -> NoReturn:
-    sys.exit(TERMINATED)
+class _Interrupt:
+    """Ends a run as Ctrl-C does: an event loop cancels its work and closes what it holds."""
+
+    by_sigterm = False
+
+    def __call__(self, *_: object) -> None:
+        self.by_sigterm = True
+        signal.raise_signal(signal.SIGINT)
+
+
+_interrupt = _Interrupt()
 
 
 def _check_target(name: str | None) -> "Target | None":

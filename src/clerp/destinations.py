@@ -5,22 +5,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clerp.errors import OutputError, UsageError
-from clerp.graph import check_destination, check_graph_index
+from clerp.graph import check_destination, check_graph_index, check_viewer_name
 
 if TYPE_CHECKING:
     from clerp.labeled import Target
 
 
-def choose_destinations(graphs: Sequence[Path], out: Path | None) -> list[Path]:
+def choose_destinations(
+    graphs: Sequence[Path], out: Path | None, *, into_folder: bool = False
+) -> list[Path]:
     """Name a file for every graph.
+
+    Args:
+        graphs: Files that are read.
+        out: A file or a folder; None writes beside each graph.
+        into_folder: `out` is meant as a folder, also where there is none yet.
 
     Raises:
         UsageError: Two graphs would be written to one file, or several to what is no folder.
     """
-    if out is not None and len(graphs) == 1 and not _is_folder(out):
+    if out is not None and len(graphs) == 1 and not into_folder and not _is_folder(out):
         return [out]
     if out is not None and out.is_file():
-        raise UsageError("several graphs need a folder", where=str(out), remedy="Name one: --out")
+        raise UsageError(
+            "this is a file, where a folder is needed", where=str(out), remedy="Name a folder"
+        )
     destinations = [
         out / _name_output(graph) if out else graph.with_name(_name_output(graph))
         for graph in graphs
@@ -42,7 +51,10 @@ def check_destinations(
 
     Raises:
         OutputError: One of them could not be written.
+        UsageError: The target would not find one of them.
     """
+    for place in destinations if target else ():
+        check_viewer_name(place)
     # A folder that is still to be made is tried as a file; one that a graph's own path names
     # wrongly is for the reader of the graph to say.
     made = out is not None and not _is_folder(out)

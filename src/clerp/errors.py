@@ -13,6 +13,11 @@ ClerpError                     caught by the command line: one line, no tracebac
     └── AnswerError            the provider answered something that is not a label
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
+_NOTHING: Mapping[str, str | float | int | None] = MappingProxyType({})
+
 
 class ClerpError(Exception):
     """What went wrong, where, and what to do about it.
@@ -68,9 +73,28 @@ class PluginError(ClerpError):
 
 
 class LabelerError(ClerpError):
-    """A labeler broke; the feature becomes `failed` with this reason."""
+    """A labeler broke; the feature becomes `failed` with this reason.
+
+    Args:
+        what: As for `ClerpError`.
+        where: As for `ClerpError`.
+        remedy: As for `ClerpError`.
+        details: What belongs on record all the same, with the keys of `Label.details`: what was
+            paid before it broke.
+    """
 
     exit_code = 2
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str = "",
+        remedy: str = "",
+        details: Mapping[str, str | float | int | None] = _NOTHING,
+    ) -> None:
+        super().__init__(what, where=where, remedy=remedy)
+        self.details = dict(details)
 
 
 class TransportError(LabelerError):

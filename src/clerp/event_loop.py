@@ -29,26 +29,30 @@ def _run_beside(work: Work[Result]) -> Result:
 
     async def announce() -> Result:
         task = asyncio.current_task()
-        assert task is not None  # asyncio.run made one
+        assert task is not None  # the runner made one
         started.set_result((asyncio.get_running_loop(), task))
         return await work()
 
     def run() -> None:
         try:
-            finished.set_result(asyncio.run(announce()))
+            with asyncio.Runner() as runner:
+                result = runner.run(announce())
+            finished.set_result(result)
         except BaseException as fault:  # noqa: BLE001 - raised again in the caller's thread
             if not started.done():
                 started.set_exception(fault)
             finished.set_exception(fault)
 
     thread = Thread(target=run, name="clerp")
-    thread.start()
     try:
+        thread.start()
         return finished.result()
     except BaseException:
-        loop, task = started.result()
-        with suppress(RuntimeError):  # closed: the work is over
-            loop.call_soon_threadsafe(task.cancel)
+        if thread.is_alive():
+            loop, task = started.result()
+            with suppress(RuntimeError):  # closed: the work is over
+                loop.call_soon_threadsafe(task.cancel)
         raise
     finally:
-        thread.join()
+        if thread.is_alive():
+            thread.join()

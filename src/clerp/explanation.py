@@ -8,7 +8,7 @@ import numpy as np
 from clerp.config import Settings
 from clerp.correlation import Null, Score, build_null
 from clerp.embedding import embed_unit
-from clerp.evidence import FeatureEvidence
+from clerp.evidence import EvidenceGap, FeatureEvidence
 from clerp.feature import FeatureId
 from clerp.graph import FeatureNode
 from clerp.labelers import LabelRequest
@@ -23,6 +23,8 @@ from clerp.word_counts import WordCount, count_words, read_following, read_peaks
 
 _N_WORDS = 5
 _DECIMALS = 3
+_N_NEAREST = 5
+_BEFORE, _AFTER = Window("input", -8, -1), Window("output", 1, 4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,18 @@ class ChannelView:
 
 
 @dataclass(frozen=True, slots=True)
+class NearbyExample:
+    """An example that peaks about as high as a node of the graph."""
+
+    example: str
+    activation: float
+    before: str
+    peak: str
+    """The peak token."""
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
 class NodeView:
     """One occurrence of the feature in the graph."""
 
@@ -70,6 +84,8 @@ class NodeView:
     activation: float | None
     act_pct: float | None
     share: float | None
+    nearest: tuple[NearbyExample, ...]
+    """The examples, of any quantile, that peak nearest to the node's activation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +141,7 @@ async def explain_feature(
         promoted=evidence.promoted if known else (),
         suppressed=evidence.suppressed if known else (),
         prompt=prompt,
-        notes=(*labeled.notes, *_compare_with_record(pool, labeled, settings)),
+        notes=tuple(_compare_with_record(pool, labeled, settings)),
     )
 
 
@@ -145,6 +161,24 @@ def _view_node(node: FeatureNode, pool: Pool) -> NodeView:
         activation=node.activation,
         act_pct=pool.place(node),
         share=node.share,
+        nearest=_find_nearest(pool.known[node.feature], node.activation),
+    )
+
+
+def _find_nearest(
+    evidence: FeatureEvidence | EvidenceGap, activation: float | None
+) -> tuple[NearbyExample, ...]:
+    if isinstance(evidence, EvidenceGap) or activation is None:
+        return ()
+    return tuple(
+        NearbyExample(
+            example=example.id,
+            activation=round(example.peak_activation, _DECIMALS),
+            before=cut(example, _BEFORE),
+            peak=example.tokens[example.peak],
+            after=cut(example, _AFTER),
+        )
+        for example in evidence.nearest(activation, _N_NEAREST)
     )
 
 

@@ -97,7 +97,9 @@ async def name_feature(pool: Pool, feature: FeatureId, labelers: Labelers) -> La
     try:
         answer = await _ask(labeler, request)
     except LabelerError as fault:
-        return _unnamed(route, evidence, "failed", Abstention(labeler.name, str(fault)))
+        return _unnamed(
+            route, evidence, "failed", Abstention(labeler.name, str(fault), dict(fault.details))
+        )
     if isinstance(answer, Abstention):
         return _unnamed(route, evidence, "abstained", answer)
     return LabeledFeature(

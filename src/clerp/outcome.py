@@ -35,6 +35,9 @@ class LabeledFeature:
     """What the labeler put on record: model, prompt hash, cost, `promoted_from`."""
     notes: tuple[str, ...] = ()
     """What a reader should know beside the reason."""
+    misfits: tuple[str, ...] | None = None
+    """Ids of the graph's nodes that fire on words which the label does not name; None where that
+    cannot be told (`clerp.fit`)."""
 
     @property
     def layer(self) -> int:

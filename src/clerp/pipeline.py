@@ -11,7 +11,8 @@ from clerp.event_loop import run_to_end
 from clerp.evidence import EvidenceGap, FeatureEvidence
 from clerp.explanation import Explanation, explain_feature
 from clerp.feature import FeatureId
-from clerp.graph import AttributionGraph, read_graph
+from clerp.fit import find_misfits
+from clerp.graph import AttributionGraph, FeatureNode, read_graph
 from clerp.labeled import LabeledGraph
 from clerp.ledger import Ledger, open_ledger
 from clerp.naming import name_features, open_labelers
@@ -20,11 +21,12 @@ from clerp.pool import GraphInput, Pool, read_pools
 from clerp.progress import ReportProgress, ignore_progress
 from clerp.provenance import describe_run
 from clerp.review.queue import queue_features
-from clerp.router import Route
+from clerp.router import Role, Route
 from clerp.word_counts import deciding_words, normalise
 
 _NEAREST = 5
 _UNCOVERED = "top examples do not cover this activation"
+_MISFIT = "fires here on a word that the label does not name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ def route(
 
 def explain(
     graph: GraphInput,
-    feature: FeatureId,
+    feature: FeatureId | str,
     *,
     progress: ReportProgress = ignore_progress,
     **settings: Unpack[GivenSettings],
@@ -98,7 +100,8 @@ def explain(
     Args:
         graph: As for `label`. A graph that clerp labelled is explained with the settings that it
             was labelled with, where no others are given.
-        feature: One of the graph's features.
+        feature: One of the graph's features, as `FeatureId` or text (`14_2268`), or the id of one
+            of its nodes (`14_2268_5`).
         progress: Is told how far the run is.
         **settings: As for `label`.
 
@@ -108,19 +111,28 @@ def explain(
     """
     given = resolve_settings(settings).settings
     read = read_graph(graph, max_bytes=given.max_graph_bytes)
-    if not read.nodes_of(feature):
-        raise UsageError(
-            f"there is no feature {feature} among the graph's {len(read.features)}",
-            where=read.name,
-            remedy=f"One that it has: {read.features[0]}",
-        )
+    wanted = _find_feature(read, feature)
     recorded = read.record.configuration if read.record else None
     chosen = resolve_settings(settings, recorded=recorded).settings
     (pool,) = read_pools([graph], chosen, progress)
     with _open_for_reading(chosen.ledger) as ledger:
-        explained = run_to_end(lambda: explain_feature(pool, feature, chosen, ledger))
-    notes = _note_activations(pool, read, explained.labeled)
-    return replace(explained, notes=(*notes, *explained.notes))
+        explained = run_to_end(lambda: explain_feature(pool, wanted, chosen, ledger))
+    placed = _place(explained.labeled, pool, pool.graphs[0])
+    return replace(explained, labeled=placed, notes=(*placed.notes, *explained.notes))
+
+
+def _find_feature(graph: AttributionGraph, named: FeatureId | str) -> FeatureId:
+    by_node = {node.node_id: node.feature for node in graph.feature_nodes}
+    if isinstance(named, str) and named in by_node:
+        return by_node[named]
+    feature = FeatureId.parse(named) if isinstance(named, str) else named
+    if not graph.nodes_of(feature):
+        raise UsageError(
+            f"there is no feature {feature} among the graph's {len(graph.features)}",
+            where=graph.name,
+            remedy=f"One that it has: {graph.features[0]}",
+        )
+    return feature
 
 
 def _label(
@@ -157,10 +169,7 @@ def _assemble(
     named: Mapping[FeatureId, LabeledFeature],
     settings: Settings,
 ) -> LabeledGraph:
-    features = [
-        replace(named[feature], notes=_note_activations(pool, graph, named[feature]))
-        for feature in graph.features
-    ]
+    features = [_place(named[feature], pool, graph) for feature in graph.features]
     places = {node.node_id: pool.place(node) for node in graph.feature_nodes}
     return LabeledGraph(
         graph=graph,
@@ -173,15 +182,25 @@ def _assemble(
     )
 
 
+def _place(labeled: LabeledFeature, pool: Pool, graph: AttributionGraph) -> LabeledFeature:
+    """Hold an outcome, which rests on the feature's examples, against the nodes of one graph."""
+    evidence = pool.known[labeled.feature]
+    if isinstance(evidence, EvidenceGap):
+        return labeled
+    nodes = graph.nodes_of(labeled.feature)
+    misfits = find_misfits(labeled, evidence, nodes, graph.prompt_tokens)
+    notes = _note_activations(labeled.route.role, evidence, nodes)
+    return replace(labeled, misfits=misfits, notes=(*notes, *((_MISFIT,) if misfits else ())))
+
+
 def _note_activations(
-    pool: Pool, graph: AttributionGraph, labeled: LabeledFeature
+    role: Role, evidence: FeatureEvidence, nodes: Sequence[FeatureNode]
 ) -> tuple[str, ...]:
     """Say so where the deciding words at a node's own activation are none of the top ones."""
-    evidence, role = pool.known[labeled.feature], labeled.route.role
-    if isinstance(evidence, EvidenceGap) or not evidence.lower or role not in ("input", "output"):
+    if not evidence.lower or role not in ("input", "output"):
         return ()
     top = {normalise(word) for word in deciding_words(evidence.top, role)}
-    for node in graph.nodes_of(labeled.feature):
+    for node in nodes:
         if node.activation is None or node.activation >= evidence.top[-1].peak_activation:
             continue
         near = deciding_words(evidence.nearest(node.activation, _NEAREST), role)

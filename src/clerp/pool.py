@@ -5,7 +5,7 @@ the same place.
 """
 
 import hashlib
-import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +21,10 @@ from clerp.progress import Progress, ReportProgress
 from clerp.router import Route, find_artefact, find_rule, route_features
 from clerp.windows import parse_windows
 
-GraphInput = str | Path | Mapping[str, Any]
+# Two characters at least: one is a drive.
+_NAMED = re.compile(r"[a-z][a-z0-9_-]+:")
 
-_FOLDER = "folder:"
+GraphInput = str | Path | Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,35 +106,41 @@ def _gather(
 ) -> Iterator[tuple[str, dict[int, AttributionGraph]]]:
     """Yield a source, as `NAME:ARGUMENT`, and the graphs by place that share its features."""
     gathered: dict[tuple[str, TranscoderIdentity], dict[int, AttributionGraph]] = {}
-    sources: dict[str, str] = {}
+    folders: dict[Path, Path] = {}
     report(Progress("read", 0, len(graphs)))
     for place, given in enumerate(graphs):
         graph = read_graph(given, max_bytes=settings.max_graph_bytes)
-        named = _name_source(given, settings.features)
-        # A folder that several paths lead to is one source; messages name the first path.
-        source = sources.setdefault(_resolve_folder(named), named)
+        if settings.features is None:
+            beside = _find_beside(given, graph)
+            # Several paths may lead to one folder; messages name the first.
+            source = f"folder:{folders.setdefault(beside.resolve(), beside)}"
+        else:
+            source = _name_source(settings.features)
         gathered.setdefault((source, graph.transcoder_identity), {})[place] = graph
         report(Progress("read", place + 1, len(graphs)))
     yield from ((source, members) for (source, _), members in gathered.items())
 
 
-def _name_source(graph: GraphInput, features: str | None) -> str:
-    if features is not None:
-        named = ":" in features and is_registered("sources", features)
-        return features if named else f"{_FOLDER}{features}"
-    beside = None if isinstance(graph, Mapping) else Path(graph).parent / "features"
+def _name_source(features: str) -> str:
+    # A name that nobody registers is for `find` to refuse, which knows what is installed.
+    is_named = _NAMED.match(features) and (
+        is_registered("sources", features) or not Path(features).exists()
+    )
+    return features if is_named else f"folder:{features}"
+
+
+def _find_beside(given: GraphInput, graph: AttributionGraph) -> Path:
+    beside = None if isinstance(given, Mapping) else Path(given).parent / "features"
     if beside is None or not beside.is_dir():
+        tried = f"Tried {beside}. " if beside is not None else ""
+        scan = graph.transcoder_identity.name or "the graph's transcoders"
         raise EvidenceError(
-            "no activation examples found",
-            where=str(beside) if beside is not None else "parsed graph",
-            remedy="Say where they are: --features FOLDER (features=FOLDER in Python)",
+            "no activation examples found for this graph",
+            where=graph.name if isinstance(given, Mapping) else str(given),
+            remedy=f"{tried}Get those of {scan} and name their folder: --features FOLDER "
+            "(features=FOLDER in Python)",
         )
-    return f"{_FOLDER}{beside}"
-
-
-def _resolve_folder(source: str) -> str:
-    is_folder = source.startswith(_FOLDER)
-    return os.path.realpath(source.removeprefix(_FOLDER)) if is_folder else source
+    return beside
 
 
 def _read_evidence(
@@ -145,7 +152,18 @@ def _read_evidence(
     for item in _ask(source, features):
         known.append(item)
         report(Progress("evidence", len(known), len(features)))
+    if all(isinstance(item, EvidenceGap) for item in known):
+        raise EvidenceError(
+            f"none of the {len(known)} features has activation examples here, the first because: "
+            f"{_tell_gap(known[0])}",
+            where=source.name,
+            remedy="Check that --features belongs to the transcoders of the graph",
+        )
     return known
+
+
+def _tell_gap(item: FeatureEvidence | EvidenceGap) -> str:
+    return item.reason if isinstance(item, EvidenceGap) else ""
 
 
 def _ask(source: Source, features: Sequence[FeatureId]) -> Iterator[FeatureEvidence | EvidenceGap]:

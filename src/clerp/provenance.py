@@ -61,6 +61,7 @@ def _describe(labeled: LabeledFeature, settings: Settings) -> dict[str, object]:
         "reason": labeled.reason,
         "route_reason": route.reason,
         "notes": list(labeled.notes),
+        "misfits": None if labeled.misfits is None else list(labeled.misfits),
         "scores": {channel: asdict(score) for channel, score in route.scores.items()},
         "n_examples": route.n_examples,
         "evidence": list(label.evidence) if label else [],

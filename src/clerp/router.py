@@ -95,7 +95,10 @@ def find_rule(name: str, threshold: float | None = None) -> Rule:
     if threshold is None:
         return RULES[name]
     if not 0 < threshold < float("inf"):
-        raise UsageError(f"the threshold {threshold:g} is not a number above 0")
+        raise UsageError(
+            f"the threshold {threshold:g} is not a number above 0",
+            remedy=f"Give --threshold such a number; {name} has {RULES[name].threshold:g}",
+        )
     return replace(RULES[name], threshold=threshold)
 
 

@@ -80,7 +80,7 @@ def progress_bar() -> "Generator[ReportProgress]":
 def _dump(record: object) -> str:
     line = json.dumps(record, ensure_ascii=False)
     try:
-        line.encode(sys.stdout.encoding)
+        line.encode(sys.stdout.encoding or "utf-8")
     except UnicodeEncodeError:
         return json.dumps(record)
     return line

@@ -10,6 +10,7 @@ from clerp.graph.reading import SCHEMA_VERSION, read_graph
 from clerp.graph.shape import NodePlace, RecordShape
 from clerp.graph.targets import (
     check_graph_index,
+    check_viewer_name,
     list_viewer_faults,
     prepare_for_circuit_tracer,
     update_graph_index,
@@ -33,6 +34,7 @@ __all__ = [
     "annotate",
     "check_destination",
     "check_graph_index",
+    "check_viewer_name",
     "list_viewer_faults",
     "prepare_for_circuit_tracer",
     "read_graph",

@@ -63,8 +63,17 @@ def read_graph(
     if isinstance(source, Mapping):
         where = "the given graph"
         return _build(copy_document(source, where, max_bytes), where, "")
+    _refuse_text(source)
     path = Path(source)
     return _build(load_document(path, max_bytes), str(path), _stem(path))
+
+
+def _refuse_text(source: str | Path) -> None:
+    if isinstance(source, str) and source.lstrip()[:1] in ("{", "["):
+        raise GraphError(
+            "this is the text of a graph, neither its path nor a parsed graph",
+            remedy="Pass json.loads(text), or the path of the file",
+        )
 
 
 def _build(document: Document, where: str, name: str) -> AttributionGraph:

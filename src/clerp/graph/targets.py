@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from clerp.errors import OutputError
+from clerp.errors import OutputError, UsageError
 from clerp.graph.document import Document
 from clerp.graph.flavour import KIND_OF_TYPE, NodeKind
 from clerp.graph.writing import write_atomically
@@ -36,7 +36,11 @@ def prepare_for_circuit_tracer(document: Mapping[str, object], path: Path) -> di
     The slug becomes the file's stem, since the frontend asks for `<slug>.json`. `qParams.clerps`
     goes: the frontend parses it as text, stops on anything else, and prefers it to node labels.
     Viewer settings that are missing get circuit-tracer's defaults.
+
+    Raises:
+        UsageError: The frontend would not find a file of that name.
     """
+    check_viewer_name(path)
     prepared: dict[str, Any] = dict(document)
     prepared["metadata"] = {**prepared["metadata"], "slug": path.name.removesuffix(".json")}
     settings: dict[str, object] = {**(prepared.get("qParams") or {})}
@@ -45,6 +49,20 @@ def prepare_for_circuit_tracer(document: Mapping[str, object], path: Path) -> di
         key: value for key, value in _VIEWER_SETTINGS.items() if key not in settings
     }
     return prepared
+
+
+def check_viewer_name(path: Path) -> None:
+    """Check that circuit-tracer's frontend, which asks for `<slug>.json`, finds a file.
+
+    Raises:
+        UsageError: It would not.
+    """
+    if path.suffix != ".json":
+        raise UsageError(
+            "circuit-tracer's frontend opens only plain files whose names end in .json",
+            where=str(path),
+            remedy="Name the output NAME.json",
+        )
 
 
 def list_viewer_faults(document: Document) -> tuple[str, ...]:

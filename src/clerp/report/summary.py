@@ -51,6 +51,8 @@ class Summary:
     """Nodes whose label was there before and is not clerp's."""
     repeated_labels: int
     """Labels that more than one feature bears."""
+    misfits: Coverage
+    """Labelled features that fire in this graph on a word which the label does not name."""
     answered: int
     """Features for which an LLM answered, with a label or without."""
     cost_usd: float | None
@@ -99,6 +101,7 @@ def summarize(graph: AttributionGraph, features: Sequence[LabeledFeature]) -> Su
         queue_head_artefacts=sum(map(_is_unnamed_artefact, queue_head)),
         kept_nodes=sum(bool(node.foreign_label) for node in graph.feature_nodes),
         repeated_labels=_count_repeated(features),
+        misfits=cover(lambda f: bool(f.misfits)),
         answered=sum(map(_is_answered, features)),
         cost_usd=_add_costs(features),
     )

@@ -131,6 +131,11 @@ def _list_remarks(summary: Summary) -> Iterable[str]:
     if summary.named.features < summary.everything.features:
         yield _tell_unnamed(summary)
         yield _tell_queue(summary)
+    if summary.misfits.features:
+        yield (
+            "Labels that do not name the word on which the feature fires here: "
+            f"{summary.misfits.features} ({percent(summary.misfits.share)})."
+        )
     if summary.by_status["failed"].features:
         yield "Run again to try only the failed features."
     if summary.kept_nodes:
@@ -161,4 +166,4 @@ def _tell_queue(summary: Summary) -> str:
 
 def _tell_cost(answered: int, cost_usd: float | None) -> str:
     cost = "at an unknown cost" if cost_usd is None else f"for ${cost_usd:.4f}"
-    return f"Features answered by an LLM: {answered}, {cost}." if answered else "No LLM was asked."
+    return f"Features answered by an LLM: {answered}, {cost}." if answered else "No LLM answered."

@@ -11,6 +11,7 @@ from rich.text import Text
 from clerp.correlation import Score
 from clerp.outcome import LabeledFeature
 from clerp.report.listing import render_rows
+from clerp.report.rows import make_visible
 from clerp.report.table import plain
 from clerp.word_counts import WordCount
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from clerp.explanation import ChannelView, Explanation, NodeView
 
 _INDENT = (0, 0, 0, 2)
+# A feature may fire on every token of a long prompt.
+_MAX_NODES = 3
 
 
 def render_explanation(explanation: "Explanation") -> RenderableType:
@@ -31,6 +34,8 @@ def _list_parts(explanation: "Explanation") -> Iterable[RenderableType]:
     for note in explanation.notes:
         yield Text.assemble("Note: ", plain(note), style="yellow")
     yield from _section("In the graph", _render_nodes(explanation.nodes))
+    for node in explanation.nodes[:_MAX_NODES]:
+        yield from _section(_name_activation(node), *_render_nearest(node))
     yield from _section("Route", *(plain(step) for step in explanation.steps))
     for channel in explanation.channels:
         yield from _section(_title(channel), _render_channel(channel))
@@ -77,6 +82,20 @@ def _render_nodes(nodes: "Iterable[NodeView]") -> Table:
     )
 
 
+def _name_activation(node: "NodeView") -> str:
+    return f"Examples nearest to the activation of {make_visible(node.node_id)}"
+
+
+def _render_nearest(node: "NodeView") -> Iterable[RenderableType]:
+    if not node.nearest:
+        return []
+    rows = (
+        (e.example, _number(e.activation, "{:.3g}"), f"{e.before}<<{e.peak}>>{e.after}")
+        for e in node.nearest
+    )
+    return [render_rows(("example", "activation", "text"), rows)]
+
+
 def _title(channel: "ChannelView") -> str:
     start, stop = channel.window
     return f"Channel {channel.channel} [{start}, {stop}]"
@@ -97,7 +116,9 @@ def _tell_score(score: Score | None) -> str:
     if score is None:
         return "no score: fewer than 5 windows have content"
     told = f"raw {score.raw:.3f}, weighted by activation {score.weighted:.3f}, {score.n} windows"
-    return told if score.z is None else f"{told}, z {score.z:.1f}, p {score.p:.4f}"
+    z = "" if score.z is None else f", z {score.z:.1f}"
+    p = "" if score.p is None else f", p {score.p:.4f}"
+    return f"{told}{z}{p}"
 
 
 def _tell_null(channel: "ChannelView") -> Iterable[Text]:

@@ -51,7 +51,8 @@ def test_without_evidence_the_flag_that_names_it_is_said(place: Workplace) -> No
 
     outcome = place.run("label", place.graph, "--ledger", place.ledger)
 
-    assert_refused(outcome, f"clerp: {place.features}: ", "no activation examples", "--features")
+    assert_refused(outcome, f"clerp: {place.graph}: ", "no activation examples", "--features")
+    assert f"Tried {place.features}." in outcome.err
     assert take_stock(place.folder) == before
 
 
@@ -299,13 +300,7 @@ def test_one_bad_example_is_set_aside_and_the_others_still_name_the_feature(
     assert labeled["n_examples"] == 5
 
 
-def test_without_any_usable_record_every_feature_waits_and_the_graph_is_written(
-    place: Workplace,
-) -> None:
+def test_evidence_of_none_of_the_features_is_the_wrong_evidence(place: Workplace) -> None:
     for feature in FEATURES:
         (place.features / f"{feature.cantor}.json").write_text("{")
-
-    outcome = place.label()
-
-    assert outcome.code == 0, outcome
-    assert {f["status"] for f in place.read_features().values()} == {"needs_review"}
+    place.assert_label_refused("none of the 8 features", "belongs to the transcoders")

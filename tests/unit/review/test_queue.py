@@ -1,0 +1,136 @@
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from tests.outcomes import FIRST, SECOND, THIRD, make_artefact, make_named, make_unnamed
+from tests.unit.graph.conftest import build_graph
+
+from clerp.errors import LedgerError
+from clerp.graph import AttributionGraph, read_graph
+from clerp.ledger import Ledger, QueueItem, TranscoderSet, open_ledger
+from clerp.outcome import LabeledFeature
+from clerp.report.summary import share_by_feature
+from clerp.review.queue import queue_features
+
+
+@pytest.fixture
+def ledger() -> Iterator[Ledger]:
+    with open_ledger(":memory:") as opened:
+        yield opened
+
+
+def read(slug: str = "small", n_features: int = 3, **metadata: Any) -> AttributionGraph:
+    document = build_graph(n_features=n_features)
+    document["metadata"].update(slug=slug, **metadata)
+    return read_graph(document)
+
+
+def queue(
+    ledger: Ledger,
+    *features: LabeledFeature,
+    graphs: Sequence[AttributionGraph] = (),
+) -> list[QueueItem]:
+    named = {labeled.feature: labeled for labeled in features}
+    queue_features(named, graphs or [read()], ledger, "run")
+    return ledger.queued()
+
+
+def test_what_has_no_label_waits_with_reason_and_hint(ledger: Ledger):
+    failed = replace(make_unnamed(SECOND), status="failed", reason="it broke")
+    items = queue(ledger, make_unnamed(FIRST), failed, make_artefact(THIRD))
+    by_feature = {item.key.feature: item for item in items}
+    assert {f: item.status for f, item in by_feature.items()} == {
+        FIRST: "needs_review",
+        SECOND: "failed",
+        THIRD: "abstained",
+    }
+    first = by_feature[FIRST]
+    assert (first.role, first.tier) == ("obscure", 3)
+    assert first.reason == make_unnamed().reason
+    assert (first.hint, first.evidence_digest) == ("of, the | comma | Austin", "d" * 64)
+    assert by_feature[SECOND].reason == "it broke"
+
+
+def test_what_got_its_label_leaves_the_queue(ledger: Ledger):
+    queue(ledger, make_unnamed(FIRST), make_unnamed(SECOND))
+    items = queue(ledger, make_named(FIRST), make_unnamed(SECOND))
+    assert [item.key.feature for item in items] == [SECOND]
+    assert queue(ledger, make_named(FIRST), make_named(SECOND)) == []
+
+
+def test_the_share_is_that_of_the_graph_where_a_feature_matters_most(ledger: Ledger):
+    graphs = [read("large", n_features=3), read("tiny", n_features=1), read("mid", n_features=2)]
+    shares = [share_by_feature(graph) for graph in graphs]
+    assert shares[1][FIRST] > max(shares[0][FIRST], shares[2][FIRST])
+    for order in (graphs, graphs[::-1], [graphs[1], graphs[0], graphs[2]]):
+        items = queue(ledger, make_unnamed(FIRST), make_unnamed(SECOND), graphs=order)
+        by_feature = {item.key.feature: item.share for item in items}
+        assert by_feature[FIRST] == pytest.approx(shares[1][FIRST])
+        assert by_feature[SECOND] == pytest.approx(max(shares[0][SECOND], shares[2][SECOND]))
+
+
+def test_occurrences_of_one_graph_are_added_up(ledger: Ledger):
+    document = build_graph(n_features=1)
+    first = document["nodes"][0]
+    document["nodes"].append(first | {"node_id": "0_10_0", "ctx_idx": 0, "influence": 0.9})
+    graph = read_graph(document)
+    (item,) = queue(ledger, make_unnamed(FIRST), graphs=[graph])
+    shares = [node.share for node in graph.nodes_of(FIRST)]
+    assert item.share == pytest.approx(sum(share or 0.0 for share in shares))
+    assert None not in shares
+
+
+def test_without_influence_there_is_no_share(ledger: Ledger):
+    document = build_graph()
+    for node in document["nodes"]:
+        node["influence"] = None
+    (item,) = queue(ledger, make_unnamed(FIRST), graphs=[read_graph(document)])
+    assert item.share is None
+
+
+def test_a_feature_waits_for_the_graphs_that_have_it(ledger: Ledger):
+    graphs = [read("b", n_features=2), read("a", n_features=3), read("b", n_features=2)]
+    items = queue(ledger, make_unnamed(FIRST), make_unnamed(THIRD), graphs=graphs)
+    assert {item.key.feature: item.graphs for item in items} == {FIRST: ("a", "b"), THIRD: ("a",)}
+
+
+def test_a_graph_without_a_slug_goes_by_its_name(ledger: Ledger):
+    (item,) = queue(ledger, make_unnamed(FIRST), graphs=[read("")])
+    assert item.graphs == ("graph",)
+
+
+@pytest.mark.parametrize("scan", ["/models/transcoders", "./transcoders", "custom-123", ""])
+def test_features_of_a_set_without_a_name_of_its_own_are_known_by_their_evidence(
+    ledger: Ledger, scan: str
+):
+    graph = read(scan=scan)
+    (item,) = queue(ledger, make_unnamed(FIRST), graphs=[graph])
+    assert item.key.digest == item.evidence_digest == "d" * 64
+    other = replace(make_unnamed(FIRST), evidence_digest="e" * 64)
+    graphs = [read("other", scan=scan)]
+    digests = {item.key.digest for item in queue(ledger, other, graphs=graphs)}
+    assert digests == {"d" * 64, "e" * 64}
+
+
+def test_features_of_a_set_with_a_name_are_known_by_it_whatever_the_evidence(ledger: Ledger):
+    graph = read(scan="owner/transcoders@v2")
+    (item,) = queue(ledger, make_unnamed(FIRST), graphs=[graph])
+    assert item.key.transcoders == TranscoderSet("owner/transcoders", "v2")
+    assert (item.key.digest, item.evidence_digest) == ("", "d" * 64)
+    other = replace(make_unnamed(FIRST), evidence_digest="e" * 64)
+    (item,) = queue(ledger, other, graphs=[graph])
+    assert item.evidence_digest == "e" * 64
+
+
+def test_the_same_feature_of_another_revision_is_another_one(ledger: Ledger):
+    queue(ledger, make_unnamed(FIRST), graphs=[read(scan="owner/transcoders@v1")])
+    items = queue(ledger, make_unnamed(FIRST), graphs=[read(scan="owner/transcoders@v2")])
+    assert {item.key.transcoders.revision for item in items} == {"v1", "v2"}
+
+
+@pytest.mark.parametrize("status", ["labeled", "kept", "reviewed"])
+def test_an_outcome_that_needs_nobody_cannot_lack_a_label(ledger: Ledger, status: Any):
+    with pytest.raises(LedgerError, match=f"0_10 is {status} and needs nobody"):
+        queue(ledger, replace(make_unnamed(FIRST), status=status))
+    assert ledger.queued() == []

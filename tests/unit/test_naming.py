@@ -1,0 +1,470 @@
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from tests.outcomes import make_label
+from tests.pools import FEATURES, make_known, make_pool
+from tests.unit.graph.conftest import build_graph
+
+from clerp.config import Settings
+from clerp.errors import (
+    AnswerError,
+    LabelerError,
+    LedgerError,
+    PluginError,
+    TransportError,
+    UsageError,
+)
+from clerp.evidence import EvidenceGap
+from clerp.feature import FeatureId
+from clerp.graph import read_graph
+from clerp.labelers import LabelRequest
+from clerp.labels import Abstention, Label
+from clerp.ledger import Ledger, open_ledger
+from clerp.naming import Labelers, name_feature, name_features, open_labelers
+from clerp.progress import Progress, ignore_progress
+from clerp.router import Role
+from clerp.testing import FakeLabeler
+
+FIRST = FEATURES[0]
+
+
+@dataclass
+class Stranger:
+    """A labeler that answers by a function, which may do anything."""
+
+    answer: Callable[[LabelRequest], Awaitable[Any]]
+    name: str = "stranger"
+
+    async def label(self, request: LabelRequest) -> Any:
+        return await self.answer(request)
+
+
+def raising(fault: BaseException) -> Stranger:
+    async def answer(_: LabelRequest) -> Any:
+        raise fault
+
+    return Stranger(answer)
+
+
+def returning(answer: object) -> Stranger:
+    async def give(_: LabelRequest) -> Any:
+        return answer
+
+    return Stranger(give)
+
+
+async def name_first(labeler: Any, role: Any = "input", **labelers: Any):
+    return await name_feature(make_pool(role), FIRST, labelers.get("labelers", {1: labeler}))
+
+
+async def test_a_label_is_the_outcome_with_all_that_it_rests_on():
+    label = make_label(details={"cost_usd": 0.5})
+    pool = make_pool("input")
+    outcome = await name_feature(pool, FIRST, {1: returning(label)})
+    assert (outcome.status, outcome.label, outcome.hint) == ("labeled", label, "")
+    assert (outcome.reason, outcome.method) == (label.explanation, label.method)
+    assert outcome.details == {"cost_usd": 0.5}
+    assert outcome.route is pool.routes[FIRST]
+    evidence = pool.known[FIRST]
+    assert not isinstance(evidence, EvidenceGap)
+    assert outcome.evidence_digest == evidence.digest
+
+
+async def test_an_abstention_leaves_a_hint_and_the_reason():
+    declined = Abstention("m", "two words, neither leads", {"cost_usd": 0.25})
+    outcome = await name_first(returning(declined))
+    assert (outcome.status, outcome.label) == ("abstained", None)
+    assert (outcome.reason, outcome.method) == (declined.reason, "m")
+    assert outcome.details == {"cost_usd": 0.25}
+    assert outcome.hint.startswith("Dallas | ")
+    assert outcome.evidence_digest
+
+
+async def test_a_gap_goes_to_review_with_nothing_to_go_by():
+    gap = EvidenceGap(FIRST, "lost")
+    labeler = FakeLabeler()
+    outcome = await name_feature(make_pool("obscure", known={FIRST: gap}), FIRST, {3: labeler})
+    assert (outcome.status, outcome.label, outcome.method) == ("needs_review", None, "")
+    assert (outcome.hint, outcome.evidence_digest) == ("", "")
+    assert outcome.reason == outcome.route.reason
+    assert labeler.asked == []
+
+
+async def test_of_an_artefact_no_labeler_is_asked():
+    labeler = FakeLabeler()
+    outcome = await name_first(None, "artefact", labelers={1: labeler, 2: labeler, 3: labeler})
+    assert (outcome.status, outcome.label, outcome.method) == ("abstained", None, "")
+    assert outcome.reason == "told to be artefact"
+    assert outcome.hint
+    assert labeler.asked == []
+
+
+@pytest.mark.parametrize(
+    ("role", "reason"),
+    [("cross", "no LLM configured"), ("obscure", "obscure: no window is alike enough")],
+)
+async def test_a_tier_without_a_labeler_goes_to_review(role: str, reason: str):
+    outcome = await name_first(FakeLabeler(), role)
+    assert (outcome.status, outcome.reason, outcome.method) == ("needs_review", reason, "")
+    assert outcome.hint
+    assert outcome.evidence_digest
+
+
+@pytest.mark.parametrize(("role", "asked"), [("input", 1), ("output", 1), ("cross", 2)])
+async def test_the_labeler_of_the_tier_is_asked_and_no_other(role: str, asked: int):
+    labelers = {1: FakeLabeler("first"), 2: FakeLabeler("second")}
+    outcome = await name_first(None, role, labelers=labelers)
+    assert outcome.method == labelers[asked].name
+    assert {tier: len(labeler.asked) for tier, labeler in labelers.items()} == {
+        1: int(asked == 1),
+        2: int(asked == 2),
+    }
+
+
+async def test_a_labeler_is_given_evidence_route_and_the_edges_of_the_pool():
+    pool = make_pool("output", graphs=[read_graph(build_graph(n_features=1))])
+    labeler = FakeLabeler()
+    await name_feature(pool, FIRST, {1: labeler})
+    (request,) = labeler.asked
+    assert request.evidence is pool.known[FIRST]
+    assert request.route is pool.routes[FIRST]
+    assert request.logit_edges == pool.logit_edges(FIRST) != ()
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        LabelerError("it broke", where="here", remedy="Mend it"),
+        TransportError("it broke", where="here", remedy="Mend it"),
+        AnswerError("it broke", where="here", remedy="Mend it"),
+    ],
+    ids=lambda fault: type(fault).__name__,
+)
+async def test_a_labeler_that_breaks_makes_its_feature_failed(fault: LabelerError):
+    outcome = await name_first(raising(fault))
+    assert (outcome.status, outcome.label) == ("failed", None)
+    assert (outcome.reason, outcome.method) == ("here: it broke. Mend it", "stranger")
+    assert outcome.hint
+
+
+class LockedError(Exception):
+    def __str__(self) -> str:
+        return "  locked\r\n\tagain\u2028" + "x" * 10_000
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (ZeroDivisionError("a\nfault"), "ZeroDivisionError: a fault"),
+        (TimeoutError(), "TimeoutError:"),
+        (AssertionError("no"), "AssertionError: no"),
+        (StopAsyncIteration(), "StopAsyncIteration:"),
+        (asyncio.CancelledError("its own task"), "CancelledError: its own task"),
+        (ExceptionGroup("several", [ValueError("v")]), "ExceptionGroup: several"),
+        (LockedError(), "LockedError: locked again xxx"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
+)
+async def test_any_other_exception_is_one_short_line(fault: Exception, said: str):
+    outcome = await name_first(raising(fault))
+    start = "the labeler 'stranger' broke: "
+    assert outcome.status == "failed"
+    assert outcome.reason.startswith(start + said)
+    assert len(outcome.reason.splitlines()) == 1
+    assert len(outcome.reason) <= len(start) + 200
+
+
+async def test_a_strangers_traceback_is_kept_for_whoever_debugs(caplog: pytest.LogCaptureFixture):
+    with caplog.at_level(logging.DEBUG, "clerp"):
+        await name_first(raising(ZeroDivisionError("deep")))
+    assert "ZeroDivisionError: deep" in caplog.text
+    assert "stranger broke at 0_10" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"), [(None, "NoneType"), ("Texas", "str"), ({"text": "Texas"}, "dict")]
+)
+async def test_an_answer_of_another_type_is_a_failure(answer: object, kind: str):
+    outcome = await name_first(returning(answer))
+    assert (outcome.status, outcome.label) == ("failed", None)
+    assert outcome.reason.startswith(f"the labeler 'stranger' answered {kind}, which is neither")
+
+
+async def name_all(labeler: Any, n: int = 6, concurrency: int = 8, report: Any = ignore_progress):
+    roles: list[Role] = ["input"] * n
+    pool = make_pool(*roles)
+    async with asyncio.timeout(20):
+        return await name_features(pool, {1: labeler}, concurrency, report)
+
+
+async def test_one_failure_is_of_one_feature():
+    labeler = FakeLabeler(breaks=[FEATURES[1]], abstains=[FEATURES[2]])
+    outcomes = await name_all(labeler, n=4)
+    assert [outcome.status for outcome in outcomes.values()] == [
+        "labeled",
+        "failed",
+        "abstained",
+        "labeled",
+    ]
+
+
+async def test_a_labeler_that_cancels_itself_does_not_lose_a_feature():
+    async def answer(request: LabelRequest) -> Label:
+        if request.evidence.feature == FEATURES[1]:
+            raise asyncio.CancelledError
+        return make_label()
+
+    outcomes = await name_all(Stranger(answer), n=3)
+    assert [o.status for o in outcomes.values()] == ["labeled", "failed", "labeled"]
+
+
+async def test_outcomes_are_in_the_order_of_features_whoever_is_first():
+    n = 4
+    turns = {feature: asyncio.Event() for feature in FEATURES[:n]}
+    turns[FEATURES[n - 1]].set()
+    ended: list[FeatureId] = []
+
+    async def answer(request: LabelRequest) -> Label:
+        feature = request.evidence.feature
+        await turns[feature].wait()
+        ended.append(feature)
+        for before in FEATURES[:n]:
+            if before.layer == feature.layer - 1:
+                turns[before].set()
+        return make_label()
+
+    outcomes = await name_all(Stranger(answer), n)
+    assert ended == list(FEATURES[:n])[::-1]
+    assert list(outcomes) == list(FEATURES[:n])
+    assert all(outcome.feature == feature for feature, outcome in outcomes.items())
+
+
+@pytest.mark.parametrize("concurrency", [1, 2, 3])
+async def test_as_many_are_asked_at_once_as_allowed_and_never_more(concurrency: int):
+    all_here = asyncio.Barrier(concurrency)
+    running, most = 0, 0
+
+    async def answer(_: LabelRequest) -> Label:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await all_here.wait()
+        running -= 1
+        return make_label()
+
+    await name_all(Stranger(answer), n=6, concurrency=concurrency)
+    assert (most, running) == (concurrency, 0)
+
+
+@pytest.mark.parametrize(
+    "fault", [LedgerError("disk full"), UsageError("no key"), PluginError("litellm is missing")]
+)
+async def test_what_concerns_every_feature_is_raised_and_stops_the_rest(fault: Exception):
+    asked: list[FeatureId] = []
+    cancelled: list[FeatureId] = []
+    waiting = asyncio.Barrier(3)
+
+    async def answer(request: LabelRequest) -> Label:
+        asked.append(request.evidence.feature)
+        try:
+            await waiting.wait()
+            if request.evidence.feature == FEATURES[1]:
+                raise fault
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cancelled.append(request.evidence.feature)
+            raise
+        return make_label()
+
+    with pytest.raises(type(fault)) as raised:
+        await name_all(Stranger(answer), n=6, concurrency=3)
+    assert raised.value is fault
+    assert {*cancelled, FEATURES[1]} == set(asked)
+    assert not set(FEATURES[4:]) & set(asked)
+
+
+async def test_who_is_cancelled_from_outside_ends_as_cancelled():
+    asked = asyncio.Event()
+
+    async def answer(_: LabelRequest) -> Label:
+        asked.set()
+        await asyncio.Event().wait()
+        return make_label()
+
+    run = asyncio.create_task(name_all(Stranger(answer), n=2))
+    await asked.wait()
+    run.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await run
+    assert run.cancelled()
+
+
+async def test_a_cancellation_from_outside_is_no_failure_of_the_labeler():
+    asked = asyncio.Event()
+
+    async def answer(_: LabelRequest) -> Label:
+        asked.set()
+        await asyncio.Event().wait()
+        return make_label()
+
+    run = asyncio.create_task(name_first(Stranger(answer)))
+    await asked.wait()
+    run.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await run
+
+
+async def test_progress_counts_features_as_they_are_done():
+    told: list[Progress] = []
+    await name_all(FakeLabeler(breaks=[FIRST]), n=3, report=told.append)
+    assert told == [Progress("label", done, 3) for done in range(4)]
+
+
+async def test_a_pool_without_features_has_no_outcome():
+    _, routes = make_known([])
+    assert await name_features(make_pool("input", routes=routes), {}, 1, ignore_progress)
+    told: list[Progress] = []
+    empty = make_pool(graphs=[read_graph(build_graph())])
+    assert await name_features(empty, {}, 1, told.append) == {}
+    assert told == [Progress("label", 0, 0)]
+
+
+@dataclass
+class Paying:
+    """A labeler that keeps its answers in a ledger; notes what happens to it."""
+
+    name: str
+    notes: list[str]
+    closes_badly: bool = False
+    given: list[tuple[Ledger, bool]] = field(default_factory=list)
+
+    def with_ledger(self, ledger: Ledger, *, ask: bool = True) -> "Paying":
+        self.given.append((ledger, ask))
+        return self
+
+    def show_prompt(self, request: LabelRequest) -> str:
+        return "a prompt"
+
+    async def label(self, request: LabelRequest) -> Label:
+        return make_label()
+
+    async def aclose(self) -> None:
+        self.notes.append(f"{self.name} closed")
+        if self.closes_badly:
+            raise TransportError("did not close")
+
+
+@pytest.fixture
+def ledger() -> Iterator[Ledger]:
+    with open_ledger(":memory:") as opened:
+        yield opened
+
+
+@pytest.fixture
+def notes() -> list[str]:
+    return []
+
+
+Install = Callable[..., None]
+
+
+@pytest.fixture
+def install(monkeypatch: pytest.MonkeyPatch) -> Install:
+    def install(**labelers: Any) -> None:
+        def find(kind: str, name: str) -> Any:
+            assert kind == "labelers"
+            if name not in labelers:
+                raise PluginError(f"there is no labeler {name!r}")
+            return labelers[name]
+
+        monkeypatch.setattr("clerp.naming.find", find)
+
+    return install
+
+
+def with_llm(**given: Any) -> Settings:
+    return Settings(labeler="first", llm="m", **given)
+
+
+async def test_tiers_have_the_labelers_that_settings_name(ledger: Ledger, install: Install):
+    one, other = FakeLabeler(), FakeLabeler()
+    install(**{"first": one, "litellm:m": other})
+    async with open_labelers(with_llm(), ledger) as labelers:
+        assert labelers == {1: one, 2: other}
+    async with open_labelers(Settings(labeler="first"), ledger) as labelers:
+        assert labelers == {1: one}
+
+
+@pytest.mark.parametrize("ask", [True, False])
+async def test_who_pays_is_given_the_ledger(
+    ledger: Ledger, install: Install, notes: list[str], ask: bool
+):
+    paying = Paying("llm", notes)
+    install(**{"first": FakeLabeler(), "litellm:m": paying})
+    async with open_labelers(with_llm(), ledger, ask=ask):
+        assert notes == []
+    assert paying.given == [(ledger, ask)]
+    assert notes == ["llm closed"]
+
+
+async def use(labelers: Labelers, fault: BaseException) -> None:
+    assert set(labelers) == {1, 2}
+    raise fault
+
+
+@pytest.mark.parametrize(
+    "fault", [LedgerError("disk full"), ValueError("a bug"), KeyboardInterrupt()]
+)
+async def test_labelers_are_closed_once_after_a_fault_too(
+    ledger: Ledger, install: Install, notes: list[str], fault: BaseException
+):
+    install(**{"first": Paying("first", notes), "litellm:m": Paying("llm", notes)})
+    with pytest.raises(type(fault)) as raised:
+        async with open_labelers(with_llm(), ledger) as labelers:
+            await use(labelers, fault)
+    assert raised.value is fault
+    assert sorted(notes) == ["first closed", "llm closed"]
+
+
+async def test_one_that_does_not_close_does_not_keep_the_other_open(
+    ledger: Ledger, install: Install, notes: list[str]
+):
+    first, llm = (Paying(name, notes, closes_badly=True) for name in ("first", "llm"))
+    install(**{"first": first, "litellm:m": llm})
+    with pytest.raises(TransportError, match="did not close"):
+        async with open_labelers(with_llm(), ledger):
+            pass
+    assert sorted(notes) == ["first closed", "llm closed"]
+
+
+async def test_what_was_opened_is_closed_where_another_cannot_be(
+    ledger: Ledger, install: Install, notes: list[str]
+):
+    install(first=Paying("first", notes))
+    with pytest.raises(PluginError, match="litellm:m"):
+        async with open_labelers(with_llm(), ledger):
+            pass
+    assert notes == ["first closed"]
+
+
+async def test_cancelled_work_closes_its_labelers(
+    ledger: Ledger, install: Install, notes: list[str]
+):
+    opened = asyncio.Event()
+
+    async def work() -> None:
+        async with open_labelers(with_llm(), ledger):
+            opened.set()
+            await asyncio.Event().wait()
+
+    install(**{"first": FakeLabeler(), "litellm:m": Paying("llm", notes)})
+    run = asyncio.create_task(work())
+    await opened.wait()
+    run.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await run
+    assert notes == ["llm closed"]
