@@ -109,14 +109,10 @@ class Explanation:
     def to_record(self) -> dict[str, object]:
         """Return all of it as plain values, ready for JSON."""
         record = asdict(self)
-        labeled = record.pop("labeled")
-        route = labeled.pop("route")
-        return {
-            "feature": str(self.labeled.feature),
-            **{**labeled, "feature": str(self.labeled.feature)},
-            "route": {key: value for key, value in route.items() if key != "feature"},
-            **record,
-        }
+        outcome = record.pop("labeled")
+        outcome["feature"] = str(self.labeled.feature)
+        del outcome["route"]["feature"]
+        return outcome | record
 
 
 async def explain_feature(

@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from clerp.config import Existing
 from clerp.errors import UsageError
 from clerp.feature import FeatureId
 from clerp.graph import (
@@ -27,7 +28,6 @@ from clerp.report.summary import Summary, summarize
 if TYPE_CHECKING:
     from networkx import MultiDiGraph
 
-Existing = Literal["keep", "compare", "replace"]
 Target = Literal["circuit-tracer"]
 
 NOTEBOOK_ROWS = 50
@@ -51,12 +51,15 @@ class LabeledGraph:
     record: Mapping[str, object]
     """What goes under `metadata.clerp`."""
 
-    def __getitem__(self, feature: tuple[int, int] | FeatureId) -> LabeledFeature:
-        """Return the feature (layer, index).
+    def __getitem__(self, feature: tuple[int, int] | FeatureId | str) -> LabeledFeature:
+        """Return a feature by layer and index, or as it is written (`14_2268`).
 
         Raises:
             KeyError: The graph has no such feature.
+            UsageError: The text is not a feature.
         """
+        if isinstance(feature, str):
+            return self._by_feature[FeatureId.parse(feature)]
         return self._by_feature[feature if isinstance(feature, FeatureId) else FeatureId(*feature)]
 
     def __iter__(self) -> Iterator[LabeledFeature]:

@@ -99,11 +99,13 @@ def test_a_hint_is_shown_only_where_there_is_one():
 
 def test_a_feature_is_found_by_layer_and_index():
     labeled = make_labeled()
-    assert labeled[1, 11] is labeled[FeatureId(1, 11)] is labeled.features[1]
+    assert labeled[1, 11] is labeled[FeatureId(1, 11)] is labeled["1_11"] is labeled.features[1]
     assert [item.feature for item in labeled] == [FIRST, SECOND, THIRD]
     assert len(labeled) == 3
     with pytest.raises(KeyError):
         labeled[7, 7]
+    with pytest.raises(UsageError):
+        labeled["Texas"]
 
 
 def test_records_are_one_for_each_feature_node_with_what_the_document_says():
