@@ -6,7 +6,7 @@ export CLERP_TEST_DATA ?=
 WORK ?= build/work
 OUT ?= build/sample
 
-.PHONY: demo test check benchmarks picture sample install install-test clean
+.PHONY: demo test faults check benchmarks picture sample install install-test clean
 
 demo: install  ## Label a bundled real graph and print the table
 	mkdir -p $(DEMO)
@@ -20,6 +20,9 @@ demo: install  ## Label a bundled real graph and print the table
 
 test: install-test check  ## Everything that fits in 15 minutes
 	$(BIN)/pytest -q -n 2
+
+faults: install-test  ## Ten times as many damaged graphs, records and texts as make test tries
+	$(BIN)/pytest -q -n 2 --hypothesis-profile faults --timeout 3600 $$(grep -rl hypothesis tests --include='test_*.py')
 
 check: install-test  ## Style, types, import direction
 	$(BIN)/ruff check .

@@ -121,6 +121,19 @@ def test_the_row_that_the_readme_explains_is_the_one_that_is_printed() -> None:
         assert cell in " ".join(line.split()), (cell, line)
 
 
+def test_the_figures_that_the_readme_quotes_are_those_that_are_printed() -> None:
+    readme = " ".join((ROOT / "README.md").read_text().split())
+    shown = re.sub(r"<[^>]+>|&#160;", " ", (ROOT / "graphs" / "capital-of-france.svg").read_text())
+    printed = " ".join(shown.split())
+    misfits = re.search(r"(\d+) of (\d+) labels, with ([\d.]+%) of the influence", readme)
+    tiers = re.search(r"(\d+) of (\d+) features are tier 1", readme)
+    assert misfits is not None
+    assert tiers is not None
+    assert f"fires here: {misfits[1]} ({misfits[3]})" in printed
+    assert f"all features {misfits[2]} of {tiers[2]}" in printed
+    assert re.search(rf"1 token frequency \d+ of {tiers[1]} ", printed)
+
+
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_file_that_a_document_names_exists(path: Path) -> None:
     for link in re.findall(r"\]\((?!https?:)([^)#]+)\)", path.read_text()):

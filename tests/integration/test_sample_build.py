@@ -119,6 +119,7 @@ def test_examples_are_distinct_whole_windows_in_falling_ranges(miniature: Miniat
             _peak(example) == max(example["tokens_acts_list"]) for example in top["examples"]
         )
         assert record["quantile_values"] == sorted(record["quantile_values"])
+        assert record["promoted_from"] == "summed"
         _assert_falling(lower)
 
 
@@ -225,6 +226,7 @@ def test_sample_features_have_whole_evidence() -> None:
         assert len(top) == 20
         assert all(len(example["tokens"]) >= WINDOW for example in top)
         assert len(record["top_logits"]) == len(record["bottom_logits"]) == 10
+        assert record["promoted_from"] == "summed"
 
 
 def _module(name: str) -> Any:

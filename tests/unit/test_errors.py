@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clerp import errors
-from clerp.errors import ClerpError, EvidenceError, LabelerError
+from clerp.errors import AnswerError, ClerpError, EvidenceError, LabelerError
 
 ERRORS = [
     value
@@ -71,6 +71,17 @@ def test_an_error_survives_copies_and_pickles(error: type[ClerpError]):
     for again in (copy.copy(raised), pickle.loads(pickle.dumps(raised))):
         assert type(again) is error
         assert str(again) == str(raised) == "a.json: the fault. Mend it"
+
+
+def test_a_labelers_error_keeps_what_was_paid():
+    paid = {"model": "m", "cost_usd": 0.002, "prompt_tokens": None}
+    raised = AnswerError("no JSON", details=paid)
+    paid.clear()
+
+    for again in (raised, copy.copy(raised), pickle.loads(pickle.dumps(raised))):
+        assert again.details == {"model": "m", "cost_usd": 0.002, "prompt_tokens": None}
+    assert str(raised) == "no JSON"
+    assert LabelerError("broke").details == {}
 
 
 @pytest.mark.parametrize("error", ERRORS)

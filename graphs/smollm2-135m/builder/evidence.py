@@ -26,6 +26,10 @@ from .vocabulary import LogitEffects, Vocabulary, rank_logits
 
 logger = logging.getLogger(__name__)
 
+# circuit-tracer's schema has no key for it; its readers pass over keys that they do not know.
+_ORIGIN = {"promoted_from": "summed"}
+"""Which decoder rows `top_logits` and `bottom_logits` come from: see `sum_decoders`."""
+
 
 @dataclass(frozen=True)
 class EvidenceSource:
@@ -164,7 +168,7 @@ def _write_records(path: Path, described: Mapping[int, Model], n_features: int) 
     offsets, content = [0], bytearray()
     for index in range(n_features):
         if index in described:
-            record = _pack(described[index].model_dump())
+            record = _pack({**described[index].model_dump(), **_ORIGIN})
             content += struct.pack("<I", len(record)) + record
         offsets.append(len(content))
     write_bytes(path, bytes(content))

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import numpy as np
@@ -57,7 +57,7 @@ class _Record(msgspec.Struct):
     act_max: float | None = None
     quantile_values: list[float | None] | None = None
     activation_frequency: float | None = None
-    logits_from: str | None = None
+    promoted_from: Any = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,8 +87,9 @@ def parse_record(raw: bytes, feature: FeatureId, *, where: str) -> FeatureEviden
     quantile; they can be none when only lower quantiles are usable. The activation range ends at
     `act_max`, or at the strongest example when that is stronger; it begins at the smallest
     positive of `act_min`, `quantile_values` and the peaks of usable examples. The density is None
-    when `activation_frequency` is absent or no share. An optional key `logits_from` (`summed`,
-    `last` or `per layer`) says which decoder rows the promoted tokens come from.
+    when `activation_frequency` is absent or no share. An optional key `promoted_from` (`summed`,
+    `last` or `per layer`) says which decoder rows the promoted tokens come from; anything else
+    is `unknown`.
 
     Args:
         raw: JSON, decompressed.
@@ -134,7 +135,7 @@ def _build(feature: FeatureId, record: _Record, sifted: Sifted) -> FeatureEviden
         set_aside=count_faults([*sifted.faults, *distinct.repeats]),
         promoted=_read_apart(record.top_logits),
         suppressed=_read_apart(record.bottom_logits),
-        promoted_from=_name_origin(record.logits_from),
+        promoted_from=_name_origin(record.promoted_from),
         act_min=reach.low,
         act_max=reach.high,
         density=_read_share(record.activation_frequency),
@@ -213,12 +214,9 @@ def _read_apart(tokens: list[str] | None) -> tuple[str, ...]:
     return detect_spelling(tokens or ()).read_each(tokens or ())
 
 
-def _name_origin(given: str | None) -> PromotedFrom:
-    match given:
-        case "summed" | "last" | "per layer":
-            return given
-        case _:
-            return "unknown"
+def _name_origin(given: object) -> PromotedFrom:
+    known = get_args(PromotedFrom)
+    return next((origin for origin in known if origin == given), "unknown")
 
 
 def _read_share(value: float | None) -> float | None:

@@ -45,6 +45,7 @@ class LlmLabeler:
             AnswerError: Neither answer can be used.
             LedgerError: The ledger failed.
             LabelerError: There is no ledger, or the answer is not in it and may not be asked for.
+                Its details, and those of the first two, name what was paid before it broke.
         """
         prompt = build_prompt(request)
         first = await self._ask(request, prompt)
@@ -52,8 +53,16 @@ class LlmLabeler:
             return self._read([first], request, prompt)
         except AnswerError as unusable:
             again = prompt.with_complaint(unusable.what)
-        second = await self._ask(request, again)
-        return self._read([first, second], request, again)
+        try:
+            second = await self._ask(request, again)
+        except LabelerError as fault:
+            fault.details = _make_details([first], prompt)
+            raise
+        try:
+            return self._read([first, second], request, again)
+        except AnswerError as unusable:
+            unusable.details = _make_details([first, second], again)
+            raise
 
     async def aclose(self) -> None:
         """Close the transport's connections, in the event loop that opened them."""

@@ -14,7 +14,7 @@ from clerp.labelers.word_classes import (
     is_function_word,
 )
 from clerp.labelers.word_families import are_related, find_family, name_family
-from clerp.labelers.word_names import is_mark, join_names, name_word, name_words
+from clerp.labelers.word_names import is_mark, join_names, name_word, name_words, write_phrase
 from clerp.labels import MAX_LABEL_CHARS, Abstention, Confidence, Label, clean_label
 from clerp.word_counts import (
     PeakContext,
@@ -30,10 +30,13 @@ _RIVAL_SHARE = 0.15
 """From here on a second word belongs into the name."""
 _FIXED_BEFORE_SHARE = 0.75
 _CLASS_BEFORE_SHARE = 0.9
+_MIN_PIECE_WORDS = 3
 _WHOLE_PIECE_SHARE = 0.5
 _MIN_PHRASE_EXAMPLES = 3
 _LISTED_SHARE = 0.1
 _MIN_LIST_SHARE = 0.25
+_LEADING_SHARE = 0.5
+"""From here on the first word of a list is more than one of many."""
 _N_LISTED = 3
 _SENTENCE_ENDS = frozenset({"", ".", "!", "?", '"', "“", ":", "\n"})
 
@@ -83,17 +86,17 @@ def _name_one_word(contexts: Sequence[PeakContext], counts: Sequence[WordCount])
         return None
     word = counts[0].word
     holders = [c for c in contexts if normalise(c.word) == normalise(word)]
-    narrowed = _name_phrase(word, holders) or _name_after_class(word, holders)
-    if narrowed is not None and measure(narrowed.covers, contexts, ()).share >= WINNER_SHARE:
-        return narrowed
-    return _name_word_alone(word)
+    phrase = _name_phrase(word, holders)
+    if phrase is not None and measure(phrase.covers, contexts, ()).share >= WINNER_SHARE:
+        return phrase
+    return _name_word_alone(word, _tell_before(word, holders))
 
 
-def _name_word_alone(word: str) -> Naming:
+def _name_word_alone(word: str, before: str) -> Naming:
     key = normalise(word)
     return Naming(
         name_words(word),
-        f"the peak word is '{name_word(word)}'",
+        f"the peak word is '{name_word(word)}'{before}",
         lambda context: normalise(context.word) == key,
         "one word",
     )
@@ -101,14 +104,14 @@ def _name_word_alone(word: str) -> Naming:
 
 def _name_phrase(word: str, holders: Sequence[PeakContext]) -> Naming | None:
     before = _trim(_fixed_before(holders), word)
-    if not before:
+    phrase = write_phrase((*before, word))
+    if not before or phrase is None:
         return None
     keys = [*map(normalise, before), normalise(word)]
 
     def covers(context: PeakContext) -> bool:
         return [normalise(w) for w in (*context.before, context.word)][-len(keys) :] == keys
 
-    phrase = _write_phrase(before, word)
     return Naming(phrase, f"the peak ends '{phrase}'", covers, "phrase")
 
 
@@ -127,6 +130,8 @@ def _fixed_before(holders: Sequence[PeakContext]) -> tuple[str, ...]:
 
 
 def _trim(before: tuple[str, ...], word: str) -> tuple[str, ...]:
+    if before and write_phrase(before[:1]) is None:
+        before = before[1:]
     # What goes before a word in any text says nothing: `in Texas`, `the capital of`.
     if len(before) > 1 and ARTICLES.contains(before[0]):
         before = before[1:]
@@ -140,28 +145,21 @@ def _count_before(holders: Sequence[PeakContext], depth: int) -> tuple[WordCount
     return count_words(holders, lambda c: c.before[-depth] if len(c.before) >= depth else "")
 
 
-def _write_phrase(before: Sequence[str], word: str) -> str:
-    if is_mark(before[0]) or is_mark(word):
-        return f"{name_word(word)} after {' '.join(map(name_word, before))}"
-    return " ".join(map(name_word, (*before, word)))
-
-
-def _name_after_class(word: str, holders: Sequence[PeakContext]) -> Naming | None:
+def _tell_before(word: str, holders: Sequence[PeakContext]) -> str:
+    """Say what goes before a word nearly always, where the word alone is the name."""
+    counts = _count_before(holders, 1)
+    if len(holders) < _MIN_PHRASE_EXAMPLES or not counts:
+        return ""
     # Words of meaning are what a feature is about; only for words found in any text does it tell
     # something that a preposition or a year goes before.
-    if not (is_function_word(word) or is_mark(word)):
-        return None
-    counts = count_words(holders, _read_before)
-    found = find_narrow_class(counts, _CLASS_BEFORE_SHARE)
-    if found is None:
-        return None
-    text = f"{name_word(word)} after {found.noun}"
-
-    def covers(context: PeakContext) -> bool:
-        same = normalise(context.word) == normalise(word)
-        return same and bool(context.before) and found.contains(context.before[-1])
-
-    return Naming(text, f"the peak is '{text}'", covers, "word after class")
+    found_anywhere = is_mark(word) or is_function_word(word)
+    before = counts[0]
+    if before.share >= _FIXED_BEFORE_SHARE and (
+        found_anywhere or not is_function_word(before.word)
+    ):
+        return f", mostly after '{name_word(before.word)}',"
+    found = find_narrow_class(counts, _CLASS_BEFORE_SHARE) if found_anywhere else None
+    return f", mostly after {found.singular}," if found is not None else ""
 
 
 def _read_before(context: PeakContext) -> str:
@@ -188,13 +186,14 @@ def _name_piece(contexts: Sequence[PeakContext], counts: Sequence[WordCount]) ->
         return None
     key = normalise(pieces[0].word)
     holders = [context for context in contexts if normalise(context.piece) == key]
-    if len({normalise(context.word) for context in holders}) == 1:
+    words = count_words(holders, read_word)
+    if len(words) < _MIN_PIECE_WORDS:
         return None
-    places = count_words(holders, lambda context: context.place)
-    text = _write_piece(name_word(pieces[0].word), places)
+    name = name_word(pieces[0].word)
+    shown = ", ".join(name_word(count.word) for count in words[:_N_LISTED])
     return Naming(
-        text,
-        f"the peak token is '{name_word(pieces[0].word)}', in {len(counts)} different words,",
+        _write_piece(name, count_words(holders, lambda context: context.place)),
+        f"the peak token is '{name}', of {len(words)} different words ({shown}),",
         lambda context: normalise(context.piece) == key,
         "piece of words",
     )
@@ -260,7 +259,7 @@ def _name_top_words(contexts: Sequence[PeakContext], counts: Sequence[WordCount]
         f"the peak word is {quoted}",
         covers,
         "commonest words",
-        limit="medium",
+        limit="medium" if listed[0].share >= _LEADING_SHARE else "low",
     )
 
 

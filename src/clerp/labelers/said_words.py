@@ -1,4 +1,4 @@
-"""Names of output features: what follows the peaks, what is promoted, what the graph shows."""
+"""Names of output features: what follows the peaks, what is promoted, what graphs show."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,17 +6,22 @@ from dataclasses import dataclass
 from clerp.evidence import FeatureEvidence
 from clerp.graph import LogitEdge
 from clerp.labelers.agreement import METHOD, WINNER_SHARE, Agreement, measure
-from clerp.labelers.witnesses import SaidWord, Witness, agree, count_tokens, gather
-from clerp.labelers.word_classes import WordClass, cover, find_class, is_function_word
-from clerp.labelers.word_names import is_mark, join_names, name_word
-from clerp.labels import MAX_LABEL_CHARS, Abstention, Confidence, Label, clean_label
-from clerp.word_counts import (
-    PeakContext,
-    WordCount,
-    count_words,
-    read_following,
-    read_peaks,
+from clerp.labelers.witnesses import (
+    Follower,
+    SaidWord,
+    Witness,
+    count_tokens,
+    distinct_tokens,
+    gather,
+    is_same_word,
+    read_followers,
+    say_token,
+    shown_tokens,
 )
+from clerp.labelers.word_classes import WordClass, cover, find_class, is_function_word
+from clerp.labelers.word_names import is_mark, join_names
+from clerp.labels import MAX_LABEL_CHARS, Abstention, Confidence, Label, clean_label
+from clerp.word_counts import PeakContext, WordCount, read_peaks
 
 _N_LISTED = 3
 _MIN_AGREED_SHARE = 0.1
@@ -25,8 +30,10 @@ _MIN_COMMON_SHARE = 0.25
 _MIN_FOLLOWING_SHARE = 0.25
 _SECONDED_SHARE = 0.4
 _NEAR_STRONGEST = 0.5
+_N_STRONGEST = 3
 _MIN_CLASS_WORDS = 3
 _MIN_WIDE_CLASS_WORDS = 4
+_MIN_SECONDING_WORDS = 2
 _TOKENS = frozenset({Witness.PROMOTED, Witness.EDGES})
 
 
@@ -34,10 +41,20 @@ _TOKENS = frozenset({Witness.PROMOTED, Witness.EDGES})
 class _Testimony:
     contexts: tuple[PeakContext, ...]
     lower: tuple[PeakContext, ...]
-    following: tuple[WordCount, ...]
-    promoted: tuple[WordCount, ...]
-    edges: tuple[WordCount, ...]
+    followers: tuple[Follower, ...]
+    promoted: tuple[str, ...]
+    edges: tuple[str, ...]
     promoted_from: str
+
+    def count(self, witness: Witness) -> tuple[WordCount, ...]:
+        """Count the words that a witness names."""
+        match witness:
+            case Witness.EXAMPLES:
+                return tuple(WordCount(f.word, f.share, ()) for f in self.followers)
+            case Witness.PROMOTED:
+                return count_tokens(self.promoted)
+            case Witness.EDGES:
+                return count_tokens(self.edges)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +64,7 @@ class _Saying:
     said: str
     subject: str
     """The same in an explanation: `'Austin'`."""
-    words: tuple[str, ...]
+    words: tuple[SaidWord, ...]
     word_class: WordClass | None
     witnesses: tuple[Witness, ...]
     rule: str
@@ -55,19 +72,19 @@ class _Saying:
     def covers(self, context: PeakContext) -> bool:
         if self.word_class is not None:
             return self.word_class.contains(context.following)
-        return any(agree(word, context.following) for word in self.words)
+        return any(word.follows(context) for word in self.words)
 
 
 def name_output(evidence: FeatureEvidence, logit_edges: Sequence[LogitEdge]) -> Label | Abstention:
     """Name what a feature makes the model say, or avoid.
 
     A word or class for which two of three speak - what follows in the examples, the promoted
-    tokens, a direct positive edge to that logit - is the name. Where the strongest edges are
-    negative and a suppressed token agrees, it is `avoid` and that word. One witness alone
-    still gives a name, of low confidence.
+    tokens, one of the three strongest direct edges to logits, if it is positive - is the name.
+    Where the strongest edges are negative and a suppressed token agrees, it is `avoid` and that
+    word. One witness alone still gives a name, of low confidence.
     """
     testimony = _hear(evidence, logit_edges)
-    said = gather(testimony.following, testimony.promoted, testimony.edges)
+    said = gather(testimony.followers, testimony.promoted, testimony.edges)
     saying = _say_agreed(said) or _say_shared_class(testimony)
     if saying is not None:
         return _to_label(saying, testimony)
@@ -82,21 +99,24 @@ def name_output(evidence: FeatureEvidence, logit_edges: Sequence[LogitEdge]) -> 
 
 def _hear(evidence: FeatureEvidence, logit_edges: Sequence[LogitEdge]) -> _Testimony:
     contexts = read_peaks(evidence.top)
-    following = count_words(contexts, read_following)
     return _Testimony(
         contexts=contexts,
         lower=read_peaks(evidence.lower),
-        following=following,
-        promoted=count_tokens(evidence.promoted),
-        edges=count_tokens(edge.token for edge in _leading(logit_edges) if edge.weight > 0),
+        followers=read_followers(evidence.top, contexts),
+        promoted=shown_tokens(evidence.promoted),
+        edges=shown_tokens(edge.token for edge in _leading(logit_edges) if edge.weight > 0),
         promoted_from=evidence.promoted_from,
     )
 
 
 def _leading(edges: Sequence[LogitEdge]) -> list[LogitEdge]:
     # A feature reaches nearly every logit a little; only its strongest edges say something.
-    strongest = max((abs(edge.weight) for edge in edges), default=0.0)
-    return [edge for edge in edges if abs(edge.weight) >= _NEAR_STRONGEST * strongest > 0]
+    of_token: dict[str, LogitEdge] = {}
+    for edge in sorted(edges, key=lambda edge: -abs(edge.weight)):
+        of_token.setdefault(edge.token, edge)
+    leading = list(of_token.values())[:_N_STRONGEST]
+    least = _NEAR_STRONGEST * abs(leading[0].weight) if leading else 0.0
+    return [edge for edge in leading if abs(edge.weight) >= least > 0]
 
 
 def _say_agreed(said: Sequence[SaidWord]) -> _Saying | None:
@@ -111,7 +131,7 @@ def _say_agreed(said: Sequence[SaidWord]) -> _Saying | None:
         return _saying_class(found, tuple(dict.fromkeys(w for s in agreed for w in s.witnesses)))
     # A word with all three witnesses is not listed with words that have two.
     first = [word for word in agreed if len(word.witnesses) == len(agreed[0].witnesses)]
-    return _saying_words([word.text for word in first], first[0].witnesses)
+    return _saying_words(first, first[0].witnesses)
 
 
 def _is_agreed(word: SaidWord) -> bool:
@@ -129,19 +149,32 @@ def _class_of(agreed: Sequence[SaidWord]) -> WordClass | None:
 
 
 def _say_shared_class(testimony: _Testimony) -> _Saying | None:
-    told = (
-        (Witness.EXAMPLES, testimony.following),
-        (Witness.PROMOTED, testimony.promoted),
-        (Witness.EDGES, testimony.edges),
-    )
-    for witness, counts in told:
-        found = find_class(counts)
+    for witness in Witness:
+        found = _find_class_of(witness, testimony)
         if found is None:
             continue
-        others = [w for w, c in told if w != witness and cover(found, c) >= _SECONDED_SHARE]
+        others = [w for w in Witness if w != witness and _seconds(w, found, testimony)]
         if others:
             return _saying_class(found, (witness, *others))
     return None
+
+
+def _find_class_of(witness: Witness, testimony: _Testimony) -> WordClass | None:
+    found = find_class(testimony.count(witness))
+    return found if found is not None and _may_speak(witness, found) else None
+
+
+def _may_speak(witness: Witness, found: WordClass) -> bool:
+    # A graph has few logits: often most are capitalised, wherever an edge leads.
+    return witness != Witness.EDGES or not found.is_wide
+
+
+def _seconds(witness: Witness, found: WordClass, testimony: _Testimony) -> bool:
+    if not _may_speak(witness, found):
+        return False
+    counts = testimony.count(witness)
+    members = sum(found.contains(count.word) for count in counts)
+    return members >= _MIN_SECONDING_WORDS and cover(found, counts) >= _SECONDED_SHARE
 
 
 def _say_single(testimony: _Testimony) -> _Saying | None:
@@ -149,31 +182,34 @@ def _say_single(testimony: _Testimony) -> _Saying | None:
     strong = _say_following(testimony, WINNER_SHARE)
     if strong is not None:
         return strong
-    for witness, counts in (
+    for witness, tokens in (
         (Witness.PROMOTED, testimony.promoted),
         (Witness.EDGES, testimony.edges),
     ):
-        if counts:
-            found = find_class(counts)
+        if tokens:
+            found = _find_class_of(witness, testimony)
             if found is not None:
                 return _saying_class(found, (witness,))
-            return _saying_words([count.word for count in counts[:2]], (witness,))
+            first = distinct_tokens(tokens)[:2]
+            return _saying_words([say_token(token, witness) for token in first], (witness,))
     return _say_following(testimony, _MIN_FOLLOWING_SHARE)
 
 
 def _say_following(testimony: _Testimony, min_share: float) -> _Saying | None:
-    counts = testimony.following
-    if counts and counts[0].share >= min_share:
-        return _saying_words([counts[0].word], (Witness.EXAMPLES,))
-    found = find_class(counts)
-    return _saying_class(found, (Witness.EXAMPLES,)) if found is not None else None
+    witnesses = (Witness.EXAMPLES,)
+    if testimony.followers and testimony.followers[0].share >= min_share:
+        (first, *_) = gather(testimony.followers[:1], (), ())
+        return _saying_words([first], witnesses)
+    found = _find_class_of(Witness.EXAMPLES, testimony)
+    return _saying_class(found, witnesses) if found is not None else None
 
 
-def _saying_words(words: Sequence[str], witnesses: tuple[Witness, ...]) -> _Saying:
-    names = [name_word(word) for word in words[:_N_LISTED]]
+def _saying_words(words: Sequence[SaidWord], witnesses: tuple[Witness, ...]) -> _Saying:
+    names = [word.name for word in words[:_N_LISTED]]
     said = join_names(names, MAX_LABEL_CHARS - len("avoid "))
-    subject = " or ".join(f"'{name}'" for name in said.split(" / "))
-    kept = tuple(words[: len(said.split(" / "))])
+    shown = said.split(" / ")
+    subject = " or ".join(f"'{name}'" for name in shown)
+    kept = tuple(word for word in words[:_N_LISTED] if word.name in shown)
     return _Saying(said, subject, kept, None, witnesses, "words")
 
 
@@ -220,11 +256,11 @@ def _name_avoided(evidence: FeatureEvidence, edges: Sequence[LogitEdge]) -> Labe
     leading = _leading(edges)
     if not leading or any(edge.weight >= 0 for edge in leading):
         return None
-    suppressed = count_tokens(evidence.suppressed)
+    suppressed = shown_tokens(evidence.suppressed)
     agreed = [
-        edge.word
-        for edge in count_tokens(edge.token for edge in leading)
-        if any(agree(edge.word, token.word) for token in suppressed)
+        say_token(token, Witness.EDGES)
+        for token in distinct_tokens(edge.token for edge in leading)
+        if any(is_same_word(token, other) for other in suppressed)
     ]
     if not agreed:
         return None

@@ -25,10 +25,11 @@ class TokenFrequencyLabeler:
     Counting activation-weighted words is the method of the field's quick look at a feature; the
     order of the questions (peak token, next token, promoted tokens) follows Neuronpedia's
     `np_max-act-logits` prompt. Confidence of an input name: high from 80 % of activation in 8
-    examples and a fifth of those at lower activations, medium from 50 % in 4, else low; lists and
-    wide classes are medium at most. Of an
-    output name: by the same figures where examples and another witness speak for it, at least
-    medium with all three, medium with promoted tokens and edges, low with one.
+    examples and a fifth of those at lower activations, medium from 50 % in 4, else low; wide
+    classes are medium at most, so are lists, which are low where none of their words has half of
+    the activation. Of an output name: by the same figures where examples and another witness
+    speak for it, at least medium with all three, medium with promoted tokens and edges, low with
+    one.
 
     Args:
         argument: Must be empty; the labeler has no settings.

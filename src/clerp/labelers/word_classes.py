@@ -37,11 +37,6 @@ class WordClass:
         """Whether the class is an ending, `-tion`."""
         return self.plural.startswith("-")
 
-    @property
-    def noun(self) -> str:
-        """The singular without its article: `digit`."""
-        return self.singular.removeprefix("a ").removeprefix("an ")
-
 
 def find_class(counts: Sequence[WordCount]) -> WordClass | None:
     """Find the narrowest class that covers enough of the activation, in at least three words.

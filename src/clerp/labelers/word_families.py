@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from itertools import takewhile
 
+from clerp.labelers.word_names import join_names, name_word
 from clerp.word_counts import WordCount, normalise
 
 _MIN_STEM = 3
@@ -16,6 +17,7 @@ _ENDINGS = _SHORT_STEM_ENDINGS | {
     *("ion", "ions", "able", "or", "ors"),
 }
 _SAME_PART = 0.7
+_N_FORMS = 3
 
 
 def are_related(one: str, other: str) -> bool:
@@ -42,13 +44,13 @@ def find_family(counts: Sequence[WordCount]) -> tuple[WordCount, ...]:
 
 
 def name_family(family: Sequence[WordCount]) -> str:
-    """Name a family by its stem: `capital` for case and number only, else `run-`."""
-    forms = [_fold(count.word) for count in family]
-    stem = common_start(*forms)
+    """Name a family by the form that all others begin with, `run`; without it by its forms.
+
+    A name is spelled as its form mostly is: `Eritrea`, `symbolizes / symbolized`.
+    """
+    stem = common_start(*(_fold(count.word) for count in family))
     written = next((count.word for count in family if _fold(count.word) == stem), "")
-    if written and all(form[len(stem) :] in _CASE_AND_NUMBER for form in forms):
-        return written
-    return f"{stem}-"
+    return written or join_names([name_word(count.word) for count in family[:_N_FORMS]])
 
 
 def common_start(*words: str) -> str:

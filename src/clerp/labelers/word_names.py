@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Sequence
+from itertools import pairwise
 
 from clerp.labels import MAX_LABEL_CHARS, clean_label
 from clerp.windows import is_bare_space
@@ -55,6 +56,11 @@ _MARKS = {
 }
 _RUNS = {"--": "dash", "---": "dash", "...": "ellipsis", "....": "ellipsis"}
 _PLURALS = {"newline": "newlines", "space": "spaces", "quote mark": "quote marks"}
+# Marks that stand close to the word after them, and to the word before them.
+_OPENING = frozenset("([{“‘'¿¡-/\\_$@*")
+_CLOSING = frozenset(".,:;!?)]}”’'…-/\\_")
+_MAX_MARK_CHARS = 3
+_THOUSANDS = re.compile(r"[0-9]{3}")
 _SPECIAL_TOKEN = re.compile(r"<\|?([\w/-]+)\|?>")
 # What frontends interpret (see `clean_label`), and what parts a hint.
 _INTERPRETED = frozenset('<>&#%+"|')
@@ -89,6 +95,19 @@ def join_names(names: Sequence[str], room: int = MAX_LABEL_CHARS) -> str:
     return " / ".join(distinct)
 
 
+def write_phrase(words: Sequence[str]) -> str | None:
+    """Write words and marks as a text has them: `capital of`, `one-`, `. In`.
+
+    None where a label cannot show one of them as it is: white space, a quote mark, a long row.
+    """
+    if not all(map(_is_shown_as_written, words)):
+        return None
+    phrase = words[0].strip()
+    for left, right in pairwise(words):
+        phrase += right.strip() if _stand_close(left, right) else f" {right.strip()}"
+    return phrase if clean_label(phrase) == phrase else None
+
+
 def is_mark(text: str) -> bool:
     """Say whether a word is punctuation, a symbol or white space rather than letters or digits."""
     return not any(char.isalnum() for char in text)
@@ -97,6 +116,18 @@ def is_mark(text: str) -> bool:
 def is_nameless(token: str) -> bool:
     """Say whether a token shows nothing by itself: empty, or a part of a character."""
     return not token.strip("\ufffd") or name_word(token) == _NAMELESS
+
+
+def _stand_close(left: str, right: str) -> bool:
+    if left == "," and _THOUSANDS.fullmatch(right):
+        return True
+    return left[-1:] in _OPENING or right[:1] in _CLOSING
+
+
+def _is_shown_as_written(word: str) -> bool:
+    if is_mark(word) and len(word.strip()) > _MAX_MARK_CHARS:
+        return False
+    return bool(word.strip()) and clean_label(word) == word.strip()
 
 
 def _name_mark(text: str) -> str:

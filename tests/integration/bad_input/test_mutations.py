@@ -14,7 +14,8 @@ import clerp
 from clerp.errors import ClerpError
 
 RELAXED = settings(
-    max_examples=20,
+    # Each example labels a graph.
+    max_examples=settings().max_examples // 5,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -64,7 +64,7 @@ def test_every_known_key_is_taken_and_unknown_ones_are_ignored():
             quantile_values=[0.25, None, 6],
             histogram=[1, 2],
             activation_frequency=0.03,
-            logits_from="per layer",
+            promoted_from="per layer",
             novelty={"a": None},
         )
     )
@@ -73,6 +73,23 @@ def test_every_known_key_is_taken_and_unknown_ones_are_ignored():
     assert evidence.promoted_from == "per layer"
     assert (evidence.act_min, evidence.act_max) == (0.25, 9.5)
     assert evidence.density == 0.03
+
+
+@pytest.mark.parametrize(
+    ("given", "origin"),
+    [
+        ("summed", "summed"),
+        ("last", "last"),
+        ("per layer", "per layer"),
+        ("unknown", "unknown"),
+        ("Summed", "unknown"),
+        (None, "unknown"),
+        (["summed"], "unknown"),
+    ],
+)
+def test_only_known_origins_of_promoted_tokens_are_taken(given: object, origin: str):
+    record = make_record(make_example("a"), promoted_from=given)
+    assert parse_evidence(record).promoted_from == origin
 
 
 def test_eleuther_spelling_of_the_peak_index_is_read():

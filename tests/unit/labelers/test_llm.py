@@ -10,7 +10,14 @@ from dataclasses import dataclass, field, replace
 import pytest
 from tests.fake_llm import GOOD_ANSWER, make_request
 
-from clerp.errors import AnswerError, LabelerError, LedgerError, PluginError, UsageError
+from clerp.errors import (
+    AnswerError,
+    LabelerError,
+    LedgerError,
+    PluginError,
+    TransportError,
+    UsageError,
+)
 from clerp.labelers.llm import LlmLabeler, open_litellm
 from clerp.labelers.max_act_logits import build_prompt
 from clerp.labels import Abstention, Label
@@ -125,6 +132,43 @@ async def test_the_repair_quotes_the_complaint_and_counts_both_answers(ledger: L
 async def test_an_unknown_cost_makes_the_sum_unknown(ledger: Ledger):
     named = await make_labeler(ledger, replace(BAD, cost_usd=None), GOOD).label(make_request())
     assert named.details["cost_usd"] is None
+
+
+async def test_two_unusable_answers_say_what_they_cost(ledger: Ledger):
+    labeler = make_labeler(ledger, BAD, BAD)
+    with pytest.raises(AnswerError) as raised:
+        await labeler.label(make_request())
+    asked = script_of(labeler).prompts
+    assert raised.value.details == {
+        "model": "m-2026",
+        "prompt_hash": asked[1].hash,
+        "cost_usd": 0.004,
+        "prompt_tokens": 1200,
+        "completion_tokens": 80,
+    }
+
+
+class Refusing(Script):
+    """A transport whose provider answers once and then no more."""
+
+    async def complete(self, prompt: Prompt) -> Completion:
+        if not self.completions:
+            raise TransportError("rate limited", where=self.model)
+        return await super().complete(prompt)
+
+
+async def test_a_second_request_that_fails_says_what_the_first_cost(ledger: Ledger):
+    script = Refusing(deque([BAD]))
+    with pytest.raises(TransportError, match="rate limited") as raised:
+        await LlmLabeler(script).with_ledger(ledger).label(make_request())
+    assert raised.value.details["cost_usd"] == 0.002
+    assert raised.value.details["prompt_hash"] == script.prompts[0].hash
+
+
+async def test_a_first_request_that_fails_cost_nothing(ledger: Ledger):
+    with pytest.raises(TransportError) as raised:
+        await LlmLabeler(Refusing(deque())).with_ledger(ledger).label(make_request())
+    assert raised.value.details == {}
 
 
 @pytest.mark.parametrize("evidence", [[], ["9.9"], ["0.0", "9.9"]])

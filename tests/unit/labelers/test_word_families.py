@@ -33,13 +33,20 @@ def test_other_words_are_not(one: str, other: str):
     assert not are_related(other, one)
 
 
-def test_a_family_is_named_by_its_stem():
+def test_a_family_is_named_by_the_form_that_the_others_begin_with():
     def name(*words: str) -> str:
         return name_family(find_family([WordCount(word, 0.3, ()) for word in words]))
 
     assert name("Capital", "capitals") == "Capital"
     assert name("cities", "city") == "city"
-    assert name("running", "run", "runs", "other") == "run-"
+    assert name("running", "run", "runs", "other") == "run"
+    assert name("Eritrea", "eritrean") == "Eritrea"
+
+
+def test_a_family_without_such_a_form_is_listed():
+    family = find_family([WordCount(word, 0.3, ()) for word in ("symbolizes", "symbolized")])
+
+    assert name_family(family) == "symbolizes / symbolized"
 
 
 def test_one_word_is_no_family():

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clerp.labelers.word_names import is_nameless, name_word, name_words
+from clerp.labelers.word_names import is_nameless, name_word, name_words, write_phrase
 from clerp.labels import clean_label
 
 
@@ -38,11 +38,39 @@ def test_what_one_speaks_of_in_the_plural_is_so_named():
     assert [name_words(text) for text in ("\n", '"', ",")] == ["newlines", "quote marks", "comma"]
 
 
+@pytest.mark.parametrize(
+    ("words", "phrase"),
+    [
+        (["capital", "of"], "capital of"),
+        (["Flag", "description", ":"], "Flag description:"),
+        ([",", "and"], ", and"),
+        ([",", "000"], ",000"),
+        ([",", "2005"], ", 2005"),
+        (["one", "("], "one ("),
+        (["$", "5"], "$5"),
+    ],
+)
+def test_a_phrase_is_written_as_texts_have_it(words: list[str], phrase: str):
+    assert write_phrase(words) == phrase
+
+
+@pytest.mark.parametrize("mark", ["\n", " ", '"', "&", "[", "-----", "\ufffe"])
+def test_a_phrase_with_what_labels_cannot_show_is_not_written(mark: str):
+    assert write_phrase([mark, "word"]) is None
+
+
 def test_parts_of_characters_have_no_name():
     assert is_nameless("")
     assert is_nameless("\ufffd")
     assert not is_nameless(" a")
     assert not is_nameless("م")
+
+
+@given(st.lists(st.text(), min_size=1))
+def test_a_phrase_is_clean_or_none(words: list[str]):
+    phrase = write_phrase(words)
+
+    assert phrase is None or clean_label(phrase) == phrase != ""
 
 
 @given(st.text())
