@@ -266,7 +266,7 @@ def show_config(as_json: Json = False) -> None:
 
 def main() -> None:
     """Run the command line; an error of clerp's own is one line on stderr."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, _termination)
     try:
         code = app(standalone_mode=False)
     except ClerpError as fault:
@@ -275,23 +275,42 @@ def main() -> None:
     except TyperException as fault:
         tell(f"clerp: {fault.format_message().rstrip('.')}. Run: clerp --help")
         sys.exit(1)
+    except BaseException:  # cancelled work has many faces
+        if not _termination.came:
+            raise
+        code = INTERRUPTED
     if code == INTERRUPTED:
         tell("clerp: interrupted; what was paid for is in the ledger")
-        sys.exit(TERMINATED if _interrupt.by_sigterm else INTERRUPTED)
+        sys.exit(TERMINATED if _termination.came else INTERRUPTED)
     sys.exit(code if isinstance(code, int) else 0)
 
 
-class _Interrupt:
-    """Ends a run as Ctrl-C does: an event loop cancels its work and closes what it holds."""
+class _Termination:
+    """Ends a run on SIGTERM: work in an event loop is cancelled and lets go of what it holds.
 
-    by_sigterm = False
+    It cannot pass for Ctrl-C, which is ignored by what a shell starts in the background.
+    """
+
+    came = False
 
     def __call__(self, *_: object) -> None:
-        self.by_sigterm = True
-        signal.raise_signal(signal.SIGINT)
+        import asyncio
+        import warnings
+
+        self.came = True
+        # Of libraries whose coroutines are cut off before they began.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            raise KeyboardInterrupt from None
+        for task in asyncio.all_tasks(loop):
+            task.cancel()
+        # A loop that waits for the network does not see a cancellation before something happens.
+        loop.call_soon_threadsafe(lambda: None)
 
 
-_interrupt = _Interrupt()
+_termination = _Termination()
 
 
 def _check_target(name: str | None) -> "Target | None":

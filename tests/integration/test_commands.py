@@ -261,8 +261,15 @@ def test_plugins_lists_what_is_built_in(run: Run) -> None:
     }
 
 
-def start(folder: Path, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-c", "from clerp.cli import main; main()", *arguments]
+def start(
+    folder: Path, *arguments: str, on_interrupt: str = "default_int_handler", **environment: str
+) -> "subprocess.Popen[str]":
+    # A shell ignores Ctrl-C for what it starts in the background, this suite perhaps.
+    script = (
+        f"import signal; signal.signal(signal.SIGINT, signal.{on_interrupt}); "
+        "from clerp.cli import main; main()"
+    )
+    command = [sys.executable, "-c", script, *arguments]
     return subprocess.Popen(
         command,
         cwd=folder,
@@ -274,15 +281,22 @@ def start(folder: Path, *arguments: str, **environment: str) -> "subprocess.Pope
 
 
 @pytest.mark.parametrize(
-    ("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "kill"]
+    ("sent", "on_interrupt", "code"),
+    [
+        (signal.SIGINT, "default_int_handler", 130),
+        (signal.SIGTERM, "default_int_handler", 143),
+        (signal.SIGTERM, "SIG_IGN", 143),
+    ],
+    ids=["Ctrl-C", "kill", "kill in the background"],
 )
 def test_an_interrupted_run_ends_at_once_and_pays_for_nothing_twice(
-    folder: Path, fake: FakeLlm, sent: signal.Signals, code: int
+    folder: Path, fake: FakeLlm, sent: signal.Signals, on_interrupt: str, code: int
 ) -> None:
     narrow = "input=-999:-998,output=998:999,cross=-8:8"
     options = ("--rule", "protocol", "--threshold", "0.001", "--windows", narrow, "--llm", MODEL)
     fake.answers(chat(GOOD_ANSWER), chat(GOOD_ANSWER), Reply(hangs=True))
-    process = start(folder, "label", "graph.json", *options, "--concurrency", "1")
+    arguments = ("label", "graph.json", *options, "--concurrency", "1")
+    process = start(folder, *arguments, on_interrupt=on_interrupt)
     try:
         assert fake.await_requests(3, timeout=60)
         process.send_signal(sent)
@@ -298,6 +312,33 @@ def test_an_interrupted_run_ends_at_once_and_pays_for_nothing_twice(
     _, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     assert len(fake.requests) == 3 + N_FEATURES - 2
+
+
+def test_a_run_that_is_ended_while_it_starts_says_so_in_one_line(folder: Path) -> None:
+    # Wherever the signal meets it: in an import, in the event loop, or before there is one.
+    narrow = "input=-999:-998,output=998:999,cross=-8:8"
+    options = ("--rule", "protocol", "--threshold", "0.001", "--windows", narrow, "--llm", MODEL)
+    gate = folder / "gate"
+    os.mkfifo(gate)
+    (folder / "sitecustomize.py").write_text(
+        "import builtins, os, sys\n"
+        "def find(name, path=None, target=None):\n"
+        "    if name == 'litellm':\n"
+        "        sys.meta_path.remove(Gate)\n"
+        f"        open({str(gate)!r}, 'w').close()\n"
+        "class Gate:\n"
+        "    find_spec = staticmethod(find)\n"
+        "sys.meta_path.insert(0, Gate)\n"
+    )
+    process = start(folder, "label", "graph.json", *options, PYTHONPATH=str(folder))
+    try:
+        gate.read_text()  # returns when the import of litellm begins
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert (process.returncode, out) == (143, "")
+    assert err == "clerp: interrupted; what was paid for is in the ledger\n"
 
 
 def test_it_works_inside_a_running_event_loop(folder: Path) -> None:

@@ -1,7 +1,7 @@
 import asyncio
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -56,6 +56,14 @@ def test_a_fault_of_the_work_is_raised_as_it_is(run_from: RunFrom, fault: BaseEx
         run_from(lambda: run_to_end(work))
     assert raised.value is fault
     assert list_own_threads() == []
+
+
+@pytest.fixture(autouse=True)
+def interrupts_are_taken() -> Iterator[None]:
+    """A shell ignores Ctrl-C for what it starts in the background, this suite perhaps."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def test_the_loop_of_the_caller_is_left_alone():
