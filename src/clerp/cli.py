@@ -339,5 +339,5 @@ def _show_labeled(
         show(render_together(summarize_together([(g.graph, g.features) for g in labeled])))
     for graph, destination in zip(labeled, destinations, strict=True):
         faults = list_viewer_faults(graph.document) if target else ()
-        for note in (*graph.graph.notes, *faults, f"Written: {destination}"):
+        for note in (*graph.notes, *faults, f"Written: {destination}"):
             tell(note)

@@ -50,6 +50,8 @@ class LabeledGraph:
     show_hints: bool
     record: Mapping[str, object]
     """What goes under `metadata.clerp`."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the graph and its labels should know, one sentence each."""
 
     def __getitem__(self, feature: tuple[int, int] | FeatureId | str) -> LabeledFeature:
         """Return a feature by layer and index, or as it is written (`14_2268`).

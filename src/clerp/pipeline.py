@@ -179,6 +179,7 @@ def _assemble(
         style=settings.style,
         show_hints=settings.show_hints,
         record=describe_run(pool, graph, features, settings),
+        notes=(*graph.notes, *pool.note_excess(graph)),
     )
 
 

@@ -16,6 +16,7 @@ from clerp.feature import FeatureId
 from clerp.graph import read_graph
 from clerp.pool import Pool, read_pools
 from clerp.progress import Progress, ignore_progress
+from clerp.router import Role
 from clerp.testing import make_evidence
 
 Answer = Callable[[FeatureId], object]
@@ -319,3 +320,30 @@ def test_a_graph_that_is_given_twice_has_its_edges_once():
 def test_a_feature_without_edges_has_none():
     pool = make_pool("output", "output", "output", graphs=[weigh((1.0, 1.0))])
     assert pool.logit_edges(FEATURES[1]) == ()
+
+
+@pytest.mark.parametrize(
+    ("factors", "noted"),
+    [((0.9,) * 8, 0), ((1.1,) * 8, 0), ((3.0, *(0.5,) * 7), 1), ((3.0,) * 8, 8)],
+)
+def test_nodes_above_all_that_is_known_of_their_features_are_noted(
+    factors: Sequence[float], noted: int
+):
+    document = build_graph(n_features=8)
+    roles: list[Role] = ["input"] * 8
+    pool = make_pool(*roles)
+    for node, feature, factor in zip(document["nodes"], FEATURES, factors, strict=False):
+        evidence = pool.known[feature]
+        assert not isinstance(evidence, EvidenceGap)
+        node["activation"] = factor * evidence.act_max
+    notes = pool.note_excess(read_graph(document))
+    assert [note.split(" feature")[0] for note in notes] == ([f"{noted} of 8"] if noted else [])
+
+
+def test_without_activations_or_evidence_nothing_is_noted():
+    document = build_graph(n_features=2)
+    for node in document["nodes"]:
+        node.pop("activation", None)
+    gap = EvidenceGap(FEATURES[0], "none")
+    pool = make_pool("input", "input", known={FEATURES[0]: gap})
+    assert pool.note_excess(read_graph(document)) == ()
