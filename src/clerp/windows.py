@@ -71,8 +71,6 @@ def cut_at(example: ActivationExample, window: Window, position: int) -> str:
     return "".join(example.tokens[first : max(position + window.stop + 1, 0)])
 
 
-# Every example is split several times: for its label, its hint, and the notes on its nodes.
-@lru_cache(maxsize=16384)
 def split_words(example: ActivationExample) -> tuple[Word, ...]:
     """Join the tokens of an example to words.
 

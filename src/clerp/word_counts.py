@@ -3,7 +3,7 @@
 import math
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
@@ -15,6 +15,7 @@ Place = Literal["whole", "start", "inside", "end"]
 
 _N_BEFORE = 3
 _N_DECIDING = 3
+_REACH = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +125,46 @@ def read_following(context: PeakContext) -> str:
 
 
 def _read_peak(example: ActivationExample, weight: float) -> PeakContext:
+    return replace(_read_context(example), weight=weight)
+
+
+# Every example is read several times: for its label, its hint, and the notes on its nodes.
+@lru_cache(maxsize=16384)
+def _read_context(example: ActivationExample) -> PeakContext:
+    near = _crop(example)
+    context = _read_words(near)
+    is_whole = len(context.before) == _N_BEFORE and context.following
+    return context if is_whole or near is example else _read_words(example)
+
+
+def _crop(example: ActivationExample) -> ActivationExample:
+    """Cut an example at spaces, `_REACH` tokens or more from the peak; words cost time to split."""
+    tokens = example.tokens
+    before = range(example.peak - _REACH, 0, -1)
+    behind = range(example.peak + _REACH, len(tokens))
+    start = next((i for i in before if _begins_after_space(tokens[i])), 0)
+    stop = next((i for i in behind if _begins_after_space(tokens[i])), len(tokens))
+    if stop - start == len(tokens):
+        return example
+    return replace(
+        example,
+        tokens=tokens[start:stop],
+        activations=example.activations[start:stop],
+        peak=example.peak - start,
+    )
+
+
+def _begins_after_space(token: str) -> bool:
+    return token[:1] == " " and not token.isspace()
+
+
+def _read_words(example: ActivationExample) -> PeakContext:
     words = split_words(example)
     word = word_at(words, example.peak)
     following, continues = _what_follows(example, words)
     return PeakContext(
         example=example.id,
-        weight=weight,
+        weight=1.0,
         word=word.text if word else "",
         piece=_piece(example, word) if word else "",
         place=_place(example, word) if word else "whole",

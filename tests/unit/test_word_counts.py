@@ -106,3 +106,39 @@ def test_the_order_of_equal_examples_does_not_matter(letters: list[str], random)
     assert count_words(read_peaks(shuffled), read_word) == count_words(
         read_peaks(examples), read_word
     )
+
+
+PIECES = st.sampled_from(
+    [
+        *(" the", " don", "'t", "'", "n", " ", "  ", "\n", "", ".", "--", "<bos>", " 🇫🇷", "🇩", "🇪"),
+        *("👩", "\u200d", "中", "文", " Mexico", "é", " 12", ",", "\u0301"),
+    ]
+)
+
+
+def read_within(reach: int, tokens: list[str], peak: int):
+    example = ActivationExample("0.0", tuple(tokens), np.ones(len(tokens), dtype=np.float32), peak)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("clerp.word_counts._REACH", reach)
+        return read_peaks([example])
+
+
+@pytest.mark.parametrize(
+    ("tokens", "peak"),
+    [
+        ([" don", "n", " the", " the", " peak", " x", " y", " z"], 4),
+        ([" a", " b", " c", " peak", " fol", "low", "ing", " z"], 3),
+        ([" a", " b", " c", " pe", "a", "k", "y", " x", " z"], 3),
+    ],
+)
+def test_words_that_reach_further_are_read_whole(tokens: list[str], peak: int):
+    (context,) = read_within(3, tokens, peak)
+    assert (context,) == read_within(1000, tokens, peak)
+    assert len(context.before) == 3
+
+
+@given(st.lists(PIECES, min_size=1, max_size=60), st.data())
+def test_what_stands_far_from_the_peak_changes_nothing(tokens: list[str], data: st.DataObject):
+    peak = data.draw(st.integers(0, len(tokens) - 1))
+    far = read_within(1000, tokens, peak)
+    assert read_within(3, tokens, peak) == read_within(10, tokens, peak) == far
