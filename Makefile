@@ -59,4 +59,4 @@ install-test: .venv/test
 	touch $@
 
 clean:
-	rm -rf .venv demo
+	rm -rf .venv demo build

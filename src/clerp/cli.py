@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -141,6 +142,7 @@ def label(
         graph.write(destination, chosen_target)
     _show_labeled(labeled, destinations, chosen_target, rows)
     if any(graph.summary.by_status["failed"].features for graph in labeled):
+        _tell_failures(labeled)
         raise typer.Exit(2)
 
 
@@ -317,6 +319,12 @@ def _check_target(name: str | None) -> "Target | None":
     if name is None or name == "circuit-tracer":
         return name
     raise UsageError(f"there is no target {name!r}", remedy="Known: circuit-tracer")
+
+
+def _tell_failures(labeled: "Sequence[LabeledGraph]") -> None:
+    reasons = Counter(f.reason for graph in labeled for f in graph if f.status == "failed")
+    for reason, count in reasons.most_common():
+        tell(f"clerp: {count} features failed: {reason}")
 
 
 def _show_labeled(

@@ -53,7 +53,7 @@ def environment() -> Iterator[dict[str, str]]:
 
 
 def test_no_command_of_a_document_is_left_out() -> None:
-    known = {"clerp", "make", "export", "pip", "cp"}
+    known = {"clerp", "make", "export", "source", "pip", "cp"}
     for path in DOCUMENTS:
         for language, block in _BLOCK.findall(path.read_text()):
             if language == "bash":
@@ -125,12 +125,15 @@ def test_the_figures_that_the_readme_quotes_are_those_that_are_printed() -> None
     readme = " ".join((ROOT / "README.md").read_text().split())
     shown = re.sub(r"<[^>]+>|&#160;", " ", (ROOT / "graphs" / "capital-of-france.svg").read_text())
     printed = " ".join(shown.split())
-    misfits = re.search(r"(\d+) of (\d+) labels, with ([\d.]+%) of the influence", readme)
+    misfits = re.search(
+        r"the (\d+) labels of the bundled graph (\d+) can .* (\d+) of them, with ([\d.]+%)", readme
+    )
     tiers = re.search(r"(\d+) of (\d+) features are tier 1", readme)
     assert misfits is not None
     assert tiers is not None
-    assert f"fires here: {misfits[1]} ({misfits[3]})" in printed
-    assert f"all features {misfits[2]} of {tiers[2]}" in printed
+    assert f"Of {misfits[2]} labels that can be checked, {misfits[3]} do not name" in printed
+    assert f"({misfits[4]})" in printed
+    assert f"all features {misfits[1]} of {tiers[2]}" in printed
     assert re.search(rf"1 token frequency \d+ of {tiers[1]} ", printed)
 
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from tests.unit.graph.conftest import build_graph
 
@@ -7,7 +9,7 @@ from clerp.graph import read_graph
 from clerp.labels import Label
 from clerp.outcome import LabeledFeature
 from clerp.router import Role
-from clerp.testing import make_evidence, make_route
+from clerp.testing import make_evidence, make_example, make_route
 
 FEATURE = FeatureId(0, 10)
 TEXTS = ((" in", " Texas", " now"), (" from", " texas", "."), (" of", " Ohio", " then"))
@@ -66,3 +68,44 @@ def test_without_a_label_nothing_can_be_judged():
     unnamed = LabeledFeature(FEATURE, route, "needs_review", None, "obscure", "", "", "")
     graph = read_graph(build_graph(n_features=1))
     assert find_misfits(unnamed, evidence, graph.nodes_of(FEATURE), graph.prompt_tokens) is None
+
+
+PHRASES = ((" by", " the", " law", " of"), (" a", " good", " law", " of"), (" in", " Law", " of"))
+
+
+@pytest.mark.parametrize(
+    ("prompt", "misfits"),
+    [
+        (["The", " law", " of"], ()),
+        (["The", " capital", " of"], ("0_10_2",)),
+        (["The", " law", " is"], ("0_10_2",)),
+        ([" of", "x", " of"], ("0_10_2",)),
+    ],
+)
+def test_a_phrase_has_to_end_with_all_its_words(prompt: list[str], misfits: tuple[str, ...]):
+    document = build_graph(n_features=1)
+    document["metadata"]["prompt_tokens"] = prompt
+    document["nodes"][0] |= {"node_id": "0_10_2", "ctx_idx": 2}
+    for link in document["links"]:
+        link["source"] = link["source"].replace("0_10_1", "0_10_2")
+    graph = read_graph(document)
+    examples = tuple(
+        make_example(text, peak=len(text) - 1, activation=2.0, id=f"0.{n}")
+        for n, text in enumerate(PHRASES)
+    )
+    evidence = replace(make_evidence(TEXTS, peak=1, feature=FEATURE), top=examples)
+    ids = tuple(example.id for example in examples)
+    label = Label("law of", "token-frequency", "high", "because", ids, {"rule": "phrase"})
+    labeled = LabeledFeature(
+        FEATURE,
+        make_route(evidence, "input"),
+        "labeled",
+        label,
+        "because",
+        "token-frequency",
+        "",
+        "",
+        label.details,
+    )
+    found = find_misfits(labeled, evidence, graph.nodes_of(FEATURE), graph.prompt_tokens)
+    assert found == misfits

@@ -51,8 +51,10 @@ class Summary:
     """Nodes whose label was there before and is not clerp's."""
     repeated_labels: int
     """Labels that more than one feature bears."""
+    held_against: int
+    """Labels that could be held against the words on which their features fire in this graph."""
     misfits: Coverage
-    """Labelled features that fire in this graph on a word which the label does not name."""
+    """Those of them that do not name such a word, and the share of the nodes where they do not."""
     answered: int
     """Features for which an LLM answered, with a label or without."""
     cost_usd: float | None
@@ -101,7 +103,8 @@ def summarize(graph: AttributionGraph, features: Sequence[LabeledFeature]) -> Su
         queue_head_artefacts=sum(map(_is_unnamed_artefact, queue_head)),
         kept_nodes=sum(bool(node.foreign_label) for node in graph.feature_nodes),
         repeated_labels=_count_repeated(features),
-        misfits=cover(lambda f: bool(f.misfits)),
+        held_against=sum(f.misfits is not None for f in features),
+        misfits=_cover_misfits(graph, features),
         answered=sum(map(_is_answered, features)),
         cost_usd=_add_costs(features),
     )
@@ -150,6 +153,12 @@ def share_by_feature(graph: AttributionGraph) -> dict[FeatureId, float]:
         if node.share is not None:
             shares[node.feature] = shares.get(node.feature, 0.0) + node.share
     return shares
+
+
+def _cover_misfits(graph: AttributionGraph, features: Sequence[LabeledFeature]) -> Coverage:
+    odd = {node_id for labeled in features for node_id in labeled.misfits or ()}
+    share = math.fsum(node.share or 0.0 for node in graph.feature_nodes if node.node_id in odd)
+    return Coverage(sum(bool(f.misfits) for f in features), share if graph.shares else None)
 
 
 def _cover(features: Sequence[LabeledFeature], shares: Mapping[FeatureId, float]) -> Coverage:

@@ -97,7 +97,7 @@ def _list_cells(row: Row, notes: Sequence[str]) -> Iterable[Text]:
     yield Text(row.role)
     yield Text(row.share)
     yield Text(row.strength)
-    numbers = ",".join(str(notes.index(note) + 1) for note in row.notes)
+    numbers = ",".join(str(number) for number in sorted(notes.index(n) + 1 for n in row.notes))
     yield Text(f"{row.feature} [{numbers}]" if numbers else row.feature)
     yield Text(row.why, no_wrap=True, overflow="ellipsis")
 
@@ -109,6 +109,8 @@ def _list_footnotes(
         yield f"[{number}] {note}"
     if any(row.is_hint for row in rows):
         yield "? no label; shown are peak words | next words | promoted tokens"
+    if any(" +" in row.fires_on for row in rows):
+        yield "The +4 the first token of the prompt that it fires on, and how many others"
     if any(row.strength for row in rows):
         yield f"{measure} {_MEASURES[measure]}"
     if any(row.is_counted for row in rows):
@@ -131,10 +133,10 @@ def _list_remarks(summary: Summary) -> Iterable[str]:
     if summary.named.features < summary.everything.features:
         yield _tell_unnamed(summary)
         yield _tell_queue(summary)
-    if summary.misfits.features:
+    if summary.held_against:
         yield (
-            "Labels that do not name the word on which the feature fires here: "
-            f"{summary.misfits.features} ({percent(summary.misfits.share)})."
+            f"Of {summary.held_against} labels that can be checked, {summary.misfits.features} do "
+            f"not name the word fired on here ({percent(summary.misfits.share)})."
         )
     if summary.by_status["failed"].features:
         yield "Run again to try only the failed features."
@@ -166,4 +168,4 @@ def _tell_queue(summary: Summary) -> str:
 
 def _tell_cost(answered: int, cost_usd: float | None) -> str:
     cost = "at an unknown cost" if cost_usd is None else f"for ${cost_usd:.4f}"
-    return f"Features answered by an LLM: {answered}, {cost}." if answered else "No LLM answered."
+    return f"Features answered by an LLM: {answered}, {cost}." if answered else "LLM answers: none."

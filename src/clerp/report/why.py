@@ -36,6 +36,8 @@ def _list_parts(explanation: "Explanation") -> Iterable[RenderableType]:
     yield from _section("In the graph", _render_nodes(explanation.nodes))
     for node in explanation.nodes[:_MAX_NODES]:
         yield from _section(_name_activation(node), *_render_nearest(node))
+    if (hidden := len(explanation.nodes) - _MAX_NODES) > 0:
+        yield Text(f"Examples nearest to {hidden} more nodes: --json", style="dim")
     yield from _section("Route", *(plain(step) for step in explanation.steps))
     for channel in explanation.channels:
         yield from _section(_title(channel), _render_channel(channel))

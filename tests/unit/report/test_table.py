@@ -134,7 +134,7 @@ def test_the_coverage_is_compared_with_what_was_routed():
     assert line_of(lines, "token embeddings") == "token embeddings 28.6%"
     assert "Without a label: 1 artefacts (14.3%), 1 to review (14.3%)." in lines
     assert "The first 2 of the review queue, 1 of them artefacts, would add 28.6%." in lines
-    assert "No LLM answered." in lines
+    assert "LLM answers: none." in lines
 
 
 def test_without_influence_shares_are_dashes():

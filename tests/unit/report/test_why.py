@@ -224,7 +224,10 @@ def test_the_nearest_examples_of_few_nodes_are_shown():
     nodes = [NodeView(f"0_10_{i}", i, "", 2.5, None, None, (NEAR,)) for i in range(9)]
     lines = show(make_explanation(nodes=tuple(nodes)))
     shown = [line for line in lines if line.startswith("Examples nearest")]
-    assert shown == [f"Examples nearest to the activation of 0_10_{i}" for i in range(3)]
+    assert shown == [
+        *(f"Examples nearest to the activation of 0_10_{i}" for i in range(3)),
+        "Examples nearest to 6 more nodes: --json",
+    ]
     assert len(section_of(lines, "In the graph")) == 1 + 9
 
 
