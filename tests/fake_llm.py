@@ -5,16 +5,12 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-import numpy as np
-
-from clerp.evidence import ActivationExample, FeatureEvidence
-from clerp.feature import FeatureId
+from clerp import testing
 from clerp.labelers import LabelRequest
-from clerp.router import Route
 
 GOOD_ANSWER = {
     "label": "US states",
@@ -93,27 +89,9 @@ def make_request(
     *,
     digest: str = "d" * 64,
 ) -> LabelRequest:
-    """A feature that peaks at the second token of each text."""
-    activations = [np.array([0, 2, *[0] * (len(text) - 2)], dtype=np.float32) for text in texts]
-    examples = tuple(
-        ActivationExample(f"0.{n}", text, activations[n], 1) for n, text in enumerate(texts)
-    )
-    feature = FeatureId(3, 7)
-    evidence = FeatureEvidence(
-        feature=feature,
-        top=examples,
-        lower=(),
-        set_aside=(),
-        promoted=(" Austin", " Columbus"),
-        suppressed=(),
-        promoted_from="unknown",
-        act_min=0.0,
-        act_max=2.0,
-        density=None,
-        digest=digest,
-    )
-    route = Route(feature, "cross", 2, {}, "medium", len(examples), "only the whole is coherent")
-    return LabelRequest(evidence, route)
+    """A feature for tier 2 that peaks at the second token of each text."""
+    evidence = testing.make_evidence(texts, peak=1, promoted=(" Austin", " Columbus"))
+    return testing.make_request(replace(evidence, digest=digest), "cross")
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -47,7 +47,7 @@ def _run_beside(work: Work[Result]) -> Result:
     try:
         thread.start()
         return finished.result()
-    except BaseException:
+    except BaseException:  # re-raised: an interrupt of the caller must stop the work beside it
         if thread.is_alive():
             loop, task = started.result()
             with suppress(RuntimeError):  # closed: the work is over

@@ -136,7 +136,9 @@ def test_every_output_is_checked(folder: Path):
 
 
 def test_a_graph_whose_own_folder_is_missing_is_left_to_its_reader(folder: Path):
+    before = sorted(folder.rglob("*"))
     check(folder, "none/graph.labeled.json")
+    assert sorted(folder.rglob("*")) == before
 
 
 def test_a_name_that_is_too_long_is_a_fault_of_the_output(folder: Path):

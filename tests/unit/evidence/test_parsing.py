@@ -350,7 +350,7 @@ def test_examples_share_no_memory_with_each_other():
     assert not np.shares_memory(tops[0].activations, tops[1].activations)
 
 
-def check_invariants(outcome):
+def assert_evidence_or_gap(outcome):
     assert isinstance(outcome, FeatureEvidence | EvidenceGap)
     if isinstance(outcome, EvidenceGap):
         assert outcome.reason
@@ -366,7 +366,7 @@ def check_invariants(outcome):
 
 @given(st.binary(max_size=200))
 def test_any_bytes_give_evidence_or_a_gap(raw):
-    check_invariants(parse_record(raw, FEATURE, where="r"))
+    assert_evidence_or_gap(parse_record(raw, FEATURE, where="r"))
 
 
 @given(st.data())
@@ -374,7 +374,7 @@ def test_a_record_with_bytes_changed_gives_evidence_or_a_gap(data):
     raw = bytearray(GOOD)
     for _ in range(data.draw(st.integers(1, 4))):
         raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
-    check_invariants(parse_record(bytes(raw), FEATURE, where="r"))
+    assert_evidence_or_gap(parse_record(bytes(raw), FEATURE, where="r"))
 
 
 anything = st.recursive(
@@ -401,7 +401,7 @@ odd_examples = st.fixed_dictionaries(
     ),
 )
 def test_odd_records_give_evidence_or_a_gap(examples, more):
-    check_invariants(parse(make_record(*examples, **more)))
+    assert_evidence_or_gap(parse(make_record(*examples, **more)))
 
 
 @given(st.integers(0, len(GOOD) - 1))
@@ -420,7 +420,7 @@ def test_every_real_record_is_evidence():
         parse_record(path.read_bytes(), unpair(int(path.stem)), where=path.name) for path in paths
     ]
     for outcome in outcomes:
-        check_invariants(outcome)
+        assert_evidence_or_gap(outcome)
     evidence = [outcome for outcome in outcomes if isinstance(outcome, FeatureEvidence)]
     n_used = sum(len(record.top) for record in evidence)
     n_aside = sum(n for record in evidence for _, n in record.set_aside)
