@@ -44,6 +44,8 @@ def make_pool(
     return Pool(
         graphs=members,
         places=tuple(range(len(members))),
+        source="folder",
+        because="it lies beside the graph",
         known={**made, **(known or {})},
         routes={**routed, **(routes or {})},
     )

@@ -4,6 +4,8 @@ import gzip
 import json
 import random
 import struct
+from collections.abc import Iterable
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +35,12 @@ def build_tiny_graph() -> Document:
     return build_graph(n_features=N_FEATURES)
 
 
-def build_records() -> dict[FeatureId, Document]:
-    """Build one record for each feature, which peaks on its own word in every example."""
+def build_records(features: Iterable[FeatureId] = FEATURES) -> dict[FeatureId, Document]:
+    """Build one record for each feature, which peaks on a word of its own in every example."""
     rng = random.Random(0)
     return {
         feature: _build_record(feature, name, rng)
-        for feature, name in zip(FEATURES, _NAMES, strict=True)
+        for feature, name in zip(features, cycle(_NAMES), strict=False)
     }
 
 
@@ -74,15 +76,19 @@ def write_records(folder: Path, records: dict[FeatureId, Document]) -> Path:
 
 
 def write_bins(folder: Path, records: dict[FeatureId, Document]) -> Path:
-    """Write one bin for each layer, of which each has one feature, and their index."""
+    """Write a bin for each layer, which ends with its last record, and their index."""
     folder.mkdir()
     index: list[Document] = []
-    for feature, record in records.items():
-        packed = gzip.compress(json.dumps(record).encode(), mtime=0)
-        content = struct.pack("<I", len(packed)) + packed
-        name = f"layer_{feature.layer}.bin"
+    for layer in range(1 + max(feature.layer for feature in records)):
+        content, offsets = bytearray(), [0]
+        for feature in sorted(f for f in records if f.layer == layer):
+            offsets += [len(content)] * (feature.index - len(offsets) + 1)
+            packed = gzip.compress(json.dumps(records[feature]).encode(), mtime=0)
+            content += struct.pack("<I", len(packed)) + packed
+            offsets.append(len(content))
+        name = f"layer_{layer}.bin"
         (folder / name).write_bytes(content)
-        index.append({"filename": name, "offsets": [0] * (feature.index + 1) + [len(content)]})
+        index.append({"filename": name, "offsets": offsets})
     write_index(folder, index)
     return folder
 

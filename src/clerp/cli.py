@@ -12,7 +12,7 @@ import typer
 from typer.exceptions import TyperException
 
 from clerp.config import Existing
-from clerp.errors import ClerpError, UsageError
+from clerp.errors import ClerpError, PluginError, UsageError
 from clerp.labels import Style
 from clerp.terminal import progress_bar, show, tell, wants_json, write_json
 
@@ -32,12 +32,12 @@ app.add_typer(config_app, name="config")
 INTERRUPTED = 130
 TERMINATED = 143
 
-Graph = Annotated[Path, typer.Argument(help="Attribution graph, JSON, plain, .gz or .zst.")]
+Graph = Annotated[Path, typer.Argument(help="Attribution graph: JSON, plain, .gz or .zst; .pt.")]
 Features = Annotated[
     str | None,
     typer.Option(
         help="Activation examples: folder, file or NAME:ARGUMENT of a source. "
-        "Default: the folder features/ beside the graph."
+        "Default: the folder features/ beside the graph, else what the graph itself names."
     ),
 ]
 Llm = Annotated[
@@ -66,12 +66,16 @@ LedgerPlace = Annotated[
     str | None, typer.Option(help="File or URL of the durable record: clerp.db.")
 ]
 MaxBytes = Annotated[int | None, typer.Option(help="Largest graph, in bytes of JSON: 1073741824.")]
+Offline = Annotated[
+    bool | None,
+    typer.Option("--offline", help="Ask no server: only what is on disk, in cache or ledger."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Write JSON, one object a line.")]
 
 
 @app.command()
 def label(
-    graphs: Annotated[list[Path], typer.Argument(help="Attribution graphs, JSON, .gz or .zst.")],
+    graphs: Annotated[list[Path], typer.Argument(help="Attribution graphs: JSON, .gz, .zst; .pt.")],
     features: Features = None,
     out: Annotated[
         str | None,
@@ -107,6 +111,7 @@ def label(
     ledger: LedgerPlace = None,
     concurrency: Annotated[int | None, typer.Option(help="Calls to an LLM at once: 8.")] = None,
     max_graph_bytes: MaxBytes = None,
+    offline: Offline = None,
     rows: Annotated[int, typer.Option(min=0, help="Features shown of each graph.")] = 20,
 ) -> None:
     """Label graphs and write them with their labels."""
@@ -135,6 +140,7 @@ def label(
             ledger=ledger,
             concurrency=concurrency,
             max_graph_bytes=max_graph_bytes,
+            offline=offline,
         )
     if into_folder and place is not None:
         make_folder(place)
@@ -155,6 +161,7 @@ def route(
     threshold: Threshold = None,
     windows: Windows = None,
     max_graph_bytes: MaxBytes = None,
+    offline: Offline = None,
     as_json: Json = False,
 ) -> None:
     """Score and route every feature; a table on a terminal, else one JSON object a line."""
@@ -171,6 +178,7 @@ def route(
             threshold=threshold,
             windows=windows,
             max_graph_bytes=max_graph_bytes,
+            offline=offline,
         )
     if wants_json(as_json):
         write_json(
@@ -204,6 +212,7 @@ def why(
     windows: Windows = None,
     ledger: LedgerPlace = None,
     max_graph_bytes: MaxBytes = None,
+    offline: Offline = None,
     as_json: Json = False,
 ) -> None:
     """Show everything behind one label; asks no LLM.
@@ -227,6 +236,7 @@ def why(
             windows=windows,
             ledger=ledger,
             max_graph_bytes=max_graph_bytes,
+            offline=offline,
         )
     if as_json:
         write_json([explanation.to_record()])
@@ -270,6 +280,7 @@ def main() -> None:
     """Run the command line; an error of clerp's own is one line on stderr."""
     signal.signal(signal.SIGTERM, _termination)
     try:
+        _add_commands(sys.argv[1] if len(sys.argv) > 1 else "--help")
         code = app(standalone_mode=False)
     except ClerpError as fault:
         tell(f"clerp: {fault}")
@@ -282,9 +293,29 @@ def main() -> None:
             raise
         code = INTERRUPTED
     if code == INTERRUPTED:
-        tell("clerp: interrupted; what was paid for is in the ledger")
+        tell("clerp: interrupted; what was done is kept for the next run")
         sys.exit(TERMINATED if _termination.came else INTERRUPTED)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+_OWN_COMMANDS = {
+    command.callback.__name__ for command in app.registered_commands if command.callback
+}
+
+
+def _add_commands(asked: str) -> None:
+    """Add the command of a plugin that is asked for, or all of them where help is."""
+    from clerp.plugins import find_command, is_command, list_commands
+
+    installed = list_commands()
+    if taken := sorted(_OWN_COMMANDS.intersection(installed)):
+        raise PluginError(
+            f"a plugin registers {taken[0]!r}, a command of clerp's own", remedy="Uninstall it"
+        )
+    wanted = [asked] if is_command(asked) else installed if asked.startswith("-") else []
+    for name in wanted:
+        if name not in {command.name for command in app.registered_commands}:
+            app.command(name)(find_command(name))
 
 
 class _Termination:

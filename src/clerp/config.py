@@ -6,7 +6,7 @@ environment.
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypedDict
@@ -43,6 +43,8 @@ class GivenSettings(TypedDict, total=False):
     ledger: str | Path | None
     concurrency: int | None
     max_graph_bytes: int | None
+    offline: bool | None
+    transcoder_sets: Mapping[str, Sequence[str]] | None
 
 
 class Settings(BaseModel):
@@ -51,7 +53,8 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     features: str | None = None
-    """Folder, file or `NAME:ARGUMENT` of a source; by default `features/` beside the graph."""
+    """Folder, file or `NAME:ARGUMENT` of a source; by default `features/` beside the graph, else
+    what the graph itself names."""
     llm: str | None = None
     """litellm model name for tier 2; without one tier 2 goes to review."""
     labeler: str = "token-frequency"
@@ -76,6 +79,10 @@ class Settings(BaseModel):
     """Calls to an LLM at the same time."""
     max_graph_bytes: int = Field(default=2**30, ge=1)
     """Largest graph, in bytes of JSON."""
+    offline: bool = False
+    """Ask no server: sources answer from their cache, an LLM from the ledger."""
+    transcoder_sets: Mapping[str, Sequence[str]] = Field(default_factory=dict[str, Sequence[str]])
+    """Sources of transcoder sets that are not public, by the name that graphs give them."""
 
     @field_validator("features", "ledger", mode="before")
     @classmethod

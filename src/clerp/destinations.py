@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clerp.errors import OutputError, UsageError
-from clerp.graph import check_destination, check_graph_index, check_viewer_name
+from clerp.graph import check_destination, check_graph_index, check_viewer_name, name_stem
 
 if TYPE_CHECKING:
     from clerp.labeled import Target
@@ -85,5 +85,4 @@ def _is_folder(path: Path) -> bool:
 
 
 def _name_output(graph: Path) -> str:
-    stem = graph.name.removesuffix(".gz").removesuffix(".zst").removesuffix(".json")
-    return f"{stem.removesuffix('.labeled')}.labeled.json"
+    return f"{name_stem(graph).removesuffix('.labeled')}.labeled.json"

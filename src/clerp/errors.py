@@ -5,6 +5,8 @@ ClerpError                     caught by the command line: one line, no tracebac
 ├── InputError                 something that was read is not what it should be
 │   ├── GraphError             an attribution graph
 │   └── EvidenceError          a source of activation examples
+│       ├── MissingEvidenceError   the place holds none; another place may
+│       └── RemoteError        a server did not answer, or not as documented
 ├── OutputError                a file that could not be written
 ├── LedgerError                the ledger could not be opened, read or written
 ├── PluginError                unknown, registered twice or lacking a dependency
@@ -58,6 +60,16 @@ class GraphError(InputError):
 
 class EvidenceError(InputError):
     """A source of activation examples that cannot be read."""
+
+
+class MissingEvidenceError(EvidenceError):
+    """A place that holds no activation examples at all; another one may."""
+
+
+class RemoteError(EvidenceError):
+    """A server did not answer, or not as documented; what came before is kept for the next run."""
+
+    exit_code = 2
 
 
 class OutputError(ClerpError):

@@ -93,6 +93,8 @@ class Explanation:
     """A feature's outcome and all that it rests on."""
 
     graph: str
+    source: str
+    """Where the activation examples were read."""
     labeled: LabeledFeature
     nodes: tuple[NodeView, ...]
     steps: tuple[str, ...]
@@ -128,6 +130,7 @@ async def explain_feature(
     contexts = read_peaks(evidence.top) if known else ()
     return Explanation(
         graph=graph.name,
+        source=f"{pool.source}, because {pool.because}",
         labeled=labeled,
         nodes=tuple(_view_node(node, pool) for node in graph.nodes_of(feature)),
         steps=tuple(_list_steps(labeled, rule)),

@@ -148,6 +148,7 @@ class LabeledGraph:
             "act_pct": annotation.act_pct,
             "hint": annotation.hint,
             "reason": self._by_feature[node.feature].reason,
+            "candidates": [c.text for c in self._by_feature[node.feature].candidates],
         }
 
     def _replaces(self, foreign_label: str) -> bool:

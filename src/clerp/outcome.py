@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from clerp.evidence import CandidateLabel
 from clerp.feature import FeatureId
 from clerp.labels import Label
 from clerp.router import Route
@@ -38,6 +39,8 @@ class LabeledFeature:
     misfits: tuple[str, ...] | None = None
     """Ids of the graph's nodes that fire on words which the label does not name; None where that
     cannot be told (`clerp.fit`)."""
+    candidates: tuple[CandidateLabel, ...] = ()
+    """What others call the feature, for a person to compare; no label rests on it."""
 
     @property
     def layer(self) -> int:

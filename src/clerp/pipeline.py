@@ -12,12 +12,12 @@ from clerp.evidence import EvidenceGap, FeatureEvidence
 from clerp.explanation import Explanation, explain_feature
 from clerp.feature import FeatureId
 from clerp.fit import find_misfits
-from clerp.graph import AttributionGraph, FeatureNode, read_graph
+from clerp.graph import AttributionGraph, FeatureNode, GraphInput, read_graph
 from clerp.labeled import LabeledGraph
 from clerp.ledger import Ledger, open_ledger
 from clerp.naming import name_features, open_labelers
 from clerp.outcome import LabeledFeature
-from clerp.pool import GraphInput, Pool, read_pools
+from clerp.pool import Pool, read_pools
 from clerp.progress import ReportProgress, ignore_progress
 from clerp.provenance import describe_run
 from clerp.review.queue import queue_features
@@ -58,8 +58,9 @@ def label(
     """Label every feature of a graph, or of several that may share features.
 
     Args:
-        graph: Path of a graph, or the parsed JSON of one; or a sequence of these. A feature that
-            several graphs have is labelled once, on its evidence and the logit edges of all.
+        graph: Path of a graph, the parsed JSON of one or, with clerp-circuit-tracer, a
+            `circuit_tracer.Graph`; or a sequence of these. A feature that several graphs have is
+            labelled once, on its evidence and the logit edges of all.
         progress: Is told how far the run is.
         **settings: Fields of `clerp.config.Settings`, for example `features="features/"` or
             `llm="anthropic/claude-sonnet-4-5"`. What is not given comes from `CLERP_*` variables,
@@ -72,9 +73,9 @@ def label(
         ClerpError: A graph, the evidence, a setting or the ledger cannot be used.
     """
     chosen = resolve_settings(settings).settings
-    if isinstance(graph, str | Path | Mapping):
-        return _label([graph], chosen, progress)[0]
-    return _label(graph, chosen, progress)
+    if isinstance(graph, Sequence) and not isinstance(graph, str):
+        return _label(graph, chosen, progress)
+    return _label([graph], chosen, progress)[0]
 
 
 def route(
@@ -157,7 +158,7 @@ def _open_for_reading(place: str) -> Ledger:
 async def _name_pools(
     pools: Iterable[Pool], settings: Settings, ledger: Ledger, progress: ReportProgress
 ) -> list[Mapping[FeatureId, LabeledFeature]]:
-    async with open_labelers(settings, ledger) as labelers:
+    async with open_labelers(settings, ledger, ask=not settings.offline) as labelers:
         return [
             await name_features(pool, labelers, settings.concurrency, progress) for pool in pools
         ]
@@ -191,7 +192,12 @@ def _place(labeled: LabeledFeature, pool: Pool, graph: AttributionGraph) -> Labe
     nodes = graph.nodes_of(labeled.feature)
     misfits = find_misfits(labeled, evidence, nodes, graph.prompt_tokens)
     notes = _note_activations(labeled.route.role, evidence, nodes)
-    return replace(labeled, misfits=misfits, notes=(*notes, *((_MISFIT,) if misfits else ())))
+    return replace(
+        labeled,
+        misfits=misfits,
+        notes=(*notes, *((_MISFIT,) if misfits else ())),
+        candidates=evidence.candidates,
+    )
 
 
 def _note_activations(

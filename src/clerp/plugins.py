@@ -9,12 +9,26 @@ The entry point names a callable that takes the text after the colon of `NAME:AR
 there is none) and returns the object described by the Protocol. It is imported when its name is
 asked for and not before. clerp's own parts come in through the same door. `clerp.testing` has the
 checks that a plugin's author runs.
+
+Commands of the command line come in through the group `clerp.commands`: there the entry point names
+a function whose parameters typer reads.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any, Literal, Protocol, cast, overload, runtime_checkable
+from pathlib import Path
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Literal,
+    Protocol,
+    cast,
+    get_args,
+    overload,
+    runtime_checkable,
+)
 
 from clerp.errors import PluginError
 
@@ -31,8 +45,44 @@ if TYPE_CHECKING:
     from clerp.ledger import Ledger
     from clerp.verbalizers import Verbalization
 
-Kind = Literal["sources", "embedders", "labelers", "verbalizers", "groupers"]
-KINDS: tuple[Kind, ...] = ("sources", "embedders", "labelers", "verbalizers", "groupers")
+Kind = Literal["readers", "sources", "embedders", "labelers", "verbalizers", "groupers"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+_COMMANDS = "commands"
+
+# importlib_metadata, where something imports it, puts entry points of its own class in place.
+_Entry = Any
+
+# Who to install for what clerp's documentation names.
+_OWNERS = {
+    ("readers", ".pt"): "clerp-circuit-tracer",
+    ("readers", "circuit_tracer.graph.Graph"): "clerp-circuit-tracer",
+    ("sources", "huggingface"): "clerp-circuit-tracer",
+    ("sources", "neuronpedia"): "clerp-neuronpedia",
+    ("sources", "neuronpedia-export"): "clerp-neuronpedia",
+    (_COMMANDS, "collect"): "clerp-circuit-tracer",
+}
+
+
+@runtime_checkable
+class Reader(Protocol):
+    """Attribution graphs that are no JSON.
+
+    Its entry point is named by a file's suffix (`.pt`) or by the class of an object
+    (`circuit_tracer.graph.Graph`).
+    """
+
+    name: str
+
+    def read(self, source: object) -> Mapping[str, object]:
+        """Return the graph as parsed JSON.
+
+        Args:
+            source: Path of the file, or the object.
+
+        Raises:
+            GraphError: It cannot be read, or not safely.
+        """
+        ...
 
 
 @runtime_checkable
@@ -44,6 +94,18 @@ class Source(Protocol):
 
     def read(self, features: "Iterable[FeatureId]") -> "Iterator[FeatureEvidence | EvidenceGap]":
         """Yield evidence, or the reason why there is none, once for each feature, in order."""
+        ...
+
+
+@runtime_checkable
+class Remote(Protocol):
+    """A source that reads over the network and keeps what it read."""
+
+    def offline(self) -> Source:
+        """Return the same source, which answers from what was kept and asks nobody.
+
+        It raises MissingEvidenceError where not even an index was kept.
+        """
         ...
 
 
@@ -127,12 +189,14 @@ class Grouper(Protocol):
 class Registered:
     """One entry of `clerp plugins`."""
 
-    kind: Kind
+    kind: Kind | Literal["commands"]
     name: str
     distribution: str
     version: str
 
 
+@overload
+def find(kind: Literal["readers"], name: str) -> Reader: ...
 @overload
 def find(kind: Literal["sources"], name: str) -> Source: ...
 @overload
@@ -151,13 +215,45 @@ def find(kind: Kind, name: str) -> object:
     """
     registered, _, argument = name.partition(":")
     entry = _entry(kind, registered)
-    try:
+    with _naming_what_is_missing(kind, entry):
         return cast(Callable[[str], object], entry.load())(argument)
-    except ModuleNotFoundError as missing:
-        raise PluginError(
-            f"{kind[:-1]} {registered!r} needs the module {missing.name!r}, which is not installed",
-            remedy=f"Run: pip install '{_distribution(entry)}'",
-        ) from missing
+
+
+def find_reader(source: object) -> Reader | None:
+    """Make the reader of a file, by its suffix, or of an object, by its class or a base of it.
+
+    Raises:
+        PluginError: More than one registers it, or a dependency is missing.
+    """
+    if isinstance(source, str | Path):
+        names = [Path(source).suffix]
+    else:
+        names = [f"{base.__module__}.{base.__qualname__}" for base in type(source).__mro__]
+    for name in names:
+        if is_registered("readers", name) or ("readers", name) in _OWNERS:
+            return find("readers", name)
+    return None
+
+
+def find_command(name: str) -> Callable[..., None]:
+    """Import a plugin's command.
+
+    Raises:
+        PluginError: Nobody or more than one registers the name, or a dependency is missing.
+    """
+    entry = _entry(_COMMANDS, name)
+    with _naming_what_is_missing(_COMMANDS, entry):
+        return cast(Callable[..., None], entry.load())
+
+
+def list_commands() -> list[str]:
+    """Return the names of the plugins' commands, without importing any."""
+    return sorted({entry.name for entry in entry_points(group=f"clerp.{_COMMANDS}")})
+
+
+def is_command(name: str) -> bool:
+    """Say whether a plugin has a command of this name, be it installed or only known of."""
+    return (_COMMANDS, name) in _OWNERS or name in list_commands()
 
 
 def is_registered(kind: Kind, name: str) -> bool:
@@ -167,32 +263,45 @@ def is_registered(kind: Kind, name: str) -> bool:
 
 def list_registered() -> list[Registered]:
     """List every plugin that is installed, without importing any."""
-    return sorted(
-        (
-            Registered(kind, entry.name, _distribution(entry), entry.dist.version)
-            for kind in KINDS
-            for entry in entry_points(group=f"clerp.{kind}")
-            if entry.dist is not None
-        ),
-        key=lambda entry: (KINDS.index(entry.kind), entry.name, entry.distribution),
-    )
+    return [
+        Registered(kind, entry.name, _distribution(entry), entry.dist.version)
+        for kind in (*KINDS, _COMMANDS)
+        for entry in sorted(entry_points(group=f"clerp.{kind}"), key=_sort_key)
+        if entry.dist is not None
+    ]
 
 
-def _entry(kind: Kind, name: str) -> Any:  # noqa: ANN401 - importlib_metadata has its own class
+def _sort_key(entry: _Entry) -> tuple[str, str]:
+    return entry.name, _distribution(entry)
+
+
+@contextmanager
+def _naming_what_is_missing(kind: str, entry: _Entry) -> Generator[None]:
+    try:
+        yield
+    except ModuleNotFoundError as missing:
+        raise PluginError(
+            f"{kind[:-1]} {entry.name!r} needs the module {missing.name!r}, which is not installed",
+            remedy=f"Run: pip install '{_distribution(entry)}'",
+        ) from missing
+
+
+def _entry(kind: str, name: str) -> _Entry:
     entries = list(entry_points(group=f"clerp.{kind}", name=name))
     if len(entries) > 1:
         owners = " and ".join(sorted(_distribution(entry) for entry in entries))
         raise PluginError(
             f"{owners} both register the {kind[:-1]} {name!r}", remedy="Uninstall one of them"
         )
-    if not entries:
-        known = ", ".join(sorted(entry.name for entry in entry_points(group=f"clerp.{kind}")))
-        raise PluginError(
-            f"there is no {kind[:-1]} {name!r}", remedy=f"Installed: {known or 'none'}"
-        )
-    return entries[0]
+    if entries:
+        return entries[0]
+    owner = _OWNERS.get((kind, name))
+    known = ", ".join(sorted(entry.name for entry in entry_points(group=f"clerp.{kind}")))
+    raise PluginError(
+        f"there is no {kind[:-1]} {name!r}",
+        remedy=f"Run: pip install {owner}" if owner else f"Installed: {known or 'none'}",
+    )
 
 
-def _distribution(entry: Any) -> str:  # noqa: ANN401 - as above
-    dist = entry.dist
-    return str(dist.name) if dist is not None else "an unknown distribution"
+def _distribution(entry: _Entry) -> str:
+    return entry.dist.name if entry.dist is not None else "an unknown distribution"

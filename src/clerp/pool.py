@@ -5,29 +5,29 @@ the same place.
 """
 
 import hashlib
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from clerp.config import Settings
-from clerp.errors import EvidenceError, PluginError
 from clerp.evidence import EvidenceGap, FeatureEvidence
 from clerp.feature import FeatureId
-from clerp.graph import AttributionGraph, FeatureNode, LogitEdge, TranscoderIdentity, read_graph
-from clerp.plugins import Source, find, is_registered
+from clerp.graph import (
+    AttributionGraph,
+    FeatureNode,
+    GraphInput,
+    LogitEdge,
+    TranscoderIdentity,
+    read_graph,
+)
+from clerp.origins import Origin
+from clerp.plugins import find
 from clerp.progress import Progress, ReportProgress
 from clerp.router import Route, find_artefact, find_rule, route_features
+from clerp.sourcing import choose_origins, read_evidence
 from clerp.windows import parse_windows
-
-# Two characters at least: one is a drive.
-_NAMED = re.compile(r"[a-z][a-z0-9_-]+:")
 
 # Activation over the greatest that is known, and the part of all nodes, from which on it is odd.
 _EXCESS, _MANY = 1.2, 0.1
-
-GraphInput = str | Path | Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,10 @@ class Pool:
     graphs: tuple[AttributionGraph, ...]
     places: tuple[int, ...]
     """Where each of them stands among the graphs given."""
+    source: str
+    """Where the evidence was read, with its revision where it has one."""
+    because: str
+    """Why there."""
     known: Mapping[FeatureId, FeatureEvidence | EvidenceGap]
     routes: Mapping[FeatureId, Route]
     """Sorted by feature."""
@@ -108,8 +112,10 @@ def read_pools(
     windows = parse_windows(settings.windows)
     embedder = find("embedders", settings.embedder)
     pools: list[Pool] = []
-    for source, members in _gather(graphs, settings, report):
-        known = _read_evidence(find("sources", source), members.values(), report)
+    for origins, members in _gather(graphs, settings, report):
+        first = graphs[next(iter(members))]
+        sourced = read_evidence(origins, tuple(members.values()), first, settings, report)
+        known = sourced.known
         report(Progress("score", 0, len(known)))
         routes = route_features(known, rule=rule, windows=windows, embedder=embedder)
         report(Progress("score", len(known), len(known)))
@@ -117,6 +123,8 @@ def read_pools(
             Pool(
                 graphs=tuple(members.values()),
                 places=tuple(members),
+                source=sourced.source,
+                because=sourced.because,
                 known={k.feature: k for k in known},
                 routes={route.feature: route for route in routes},
             )
@@ -124,87 +132,22 @@ def read_pools(
     return pools
 
 
+@dataclass(frozen=True, slots=True)
+class _Gathered:
+    origins: tuple[Origin, ...]
+    members: dict[int, AttributionGraph] = field(default_factory=dict[int, AttributionGraph])
+
+
 def _gather(
     graphs: Sequence[GraphInput], settings: Settings, report: ReportProgress
-) -> Iterator[tuple[str, dict[int, AttributionGraph]]]:
-    """Yield a source, as `NAME:ARGUMENT`, and the graphs by place that share its features."""
-    gathered: dict[tuple[str, TranscoderIdentity], dict[int, AttributionGraph]] = {}
-    folders: dict[Path, Path] = {}
+) -> Iterator[tuple[tuple[Origin, ...], dict[int, AttributionGraph]]]:
+    """Yield the sources to try, and the graphs by place that share their features."""
+    gathered: dict[tuple[object, TranscoderIdentity], _Gathered] = {}
     report(Progress("read", 0, len(graphs)))
     for place, given in enumerate(graphs):
         graph = read_graph(given, max_bytes=settings.max_graph_bytes)
-        if settings.features is None:
-            beside = _find_beside(given, graph)
-            # Several paths may lead to one folder; messages name the first.
-            source = f"folder:{folders.setdefault(beside.resolve(), beside)}"
-        else:
-            source = _name_source(settings.features)
-        gathered.setdefault((source, graph.transcoder_identity), {})[place] = graph
+        origins = choose_origins(given, graph, settings)
+        key = tuple(origin.resolve() for origin in origins), graph.transcoder_identity
+        gathered.setdefault(key, _Gathered(origins)).members[place] = graph
         report(Progress("read", place + 1, len(graphs)))
-    yield from ((source, members) for (source, _), members in gathered.items())
-
-
-def _name_source(features: str) -> str:
-    # A name that nobody registers is for `find` to refuse, which knows what is installed.
-    is_known = ":" in features and is_registered("sources", features)
-    is_name = _NAMED.match(features) is not None and not Path(features).exists()
-    return features if is_known or is_name else f"folder:{features}"
-
-
-def _find_beside(given: GraphInput, graph: AttributionGraph) -> Path:
-    beside = None if isinstance(given, Mapping) else Path(given).parent / "features"
-    if beside is None or not beside.is_dir():
-        tried = f"Tried {beside}. " if beside is not None else ""
-        scan = graph.transcoder_identity.name or "the graph's transcoders"
-        raise EvidenceError(
-            "no activation examples found for this graph",
-            where=graph.name if isinstance(given, Mapping) else str(given),
-            remedy=f"{tried}Get those of {scan} and name their folder: --features FOLDER "
-            "(features=FOLDER in Python)",
-        )
-    return beside
-
-
-def _read_evidence(
-    source: Source, graphs: Iterable[AttributionGraph], report: ReportProgress
-) -> list[FeatureEvidence | EvidenceGap]:
-    features = sorted({feature for graph in graphs for feature in graph.features})
-    report(Progress("evidence", 0, len(features)))
-    known: list[FeatureEvidence | EvidenceGap] = []
-    for item in _ask(source, features):
-        known.append(item)
-        report(Progress("evidence", len(known), len(features)))
-    if all(isinstance(item, EvidenceGap) for item in known):
-        raise EvidenceError(
-            f"none of the {len(known)} features has activation examples here, the first because: "
-            f"{_tell_gap(known[0])}",
-            where=source.name,
-            remedy="Check that --features belongs to the transcoders of the graph",
-        )
-    return known
-
-
-def _tell_gap(item: FeatureEvidence | EvidenceGap) -> str:
-    return item.reason if isinstance(item, EvidenceGap) else ""
-
-
-def _ask(source: Source, features: Sequence[FeatureId]) -> Iterator[FeatureEvidence | EvidenceGap]:
-    """Yield what a source that anybody may have written knows of each feature."""
-    answers: Iterator[object] = iter(source.read(features))
-    for feature in features:
-        item = next(answers, None)
-        if not isinstance(item, FeatureEvidence | EvidenceGap):
-            said = "nothing" if item is None else type(item).__name__
-            raise _break_contract(source, f"answered {said} when asked for {feature}")
-        if item.feature != feature:
-            raise _break_contract(source, f"answered {item.feature} when asked for {feature}")
-        yield item
-    if next(answers, None) is not None:
-        raise _break_contract(source, f"answered more than the {len(features)} features asked for")
-
-
-def _break_contract(source: Source, how: str) -> PluginError:
-    return PluginError(
-        f"the source {source.name!r} {how}",
-        remedy="Its author can check it with clerp.testing.check_source",
-    )
+    yield from ((found.origins, found.members) for found in gathered.values())

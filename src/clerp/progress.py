@@ -15,6 +15,8 @@ class Progress:
     done: int
     total: int
     """Graphs to read, features for every other stage."""
+    note: str = ""
+    """What a person should know at once: which server is about to be asked, and why."""
 
 
 ReportProgress = Callable[[Progress], None]

@@ -28,6 +28,7 @@ def describe_run(
     configuration["threshold"] = find_rule(settings.rule, settings.threshold).threshold
     described: dict[str, object] = {
         "configuration": configuration,
+        "source": pool.source,
         "embedder": find("embedders", settings.embedder).name,
         "null": _describe_null(pool) if settings.rule == "calibrated" else None,
         "graphs": sorted({member.digest for member in pool.graphs}),
@@ -67,6 +68,7 @@ def _describe(labeled: LabeledFeature, settings: Settings) -> dict[str, object]:
         "evidence": list(label.evidence) if label else [],
         "evidence_digest": labeled.evidence_digest,
         "details": dict(labeled.details),
+        "candidates": [asdict(candidate) for candidate in labeled.candidates],
     }
 
 

@@ -61,9 +61,10 @@ def write_json(records: Iterable[object]) -> None:
 
 @contextmanager
 def progress_bar() -> "Generator[ReportProgress]":
-    """Show a bar on stderr while something runs; nothing where stderr is no terminal."""
+    """Show a bar and notes on stderr while something runs; no bar where that is no terminal."""
     from rich.console import Console
     from rich.progress import Progress as Bars
+    from rich.text import Text
 
     console = Console(stderr=True)
     with Bars(console=console, transient=True, disable=not console.is_terminal) as bars:
@@ -73,6 +74,8 @@ def progress_bar() -> "Generator[ReportProgress]":
             if progress.stage not in tasks:
                 tasks[progress.stage] = bars.add_task(progress.stage)
             bars.update(tasks[progress.stage], completed=progress.done, total=progress.total)
+            if progress.note:
+                console.print(Text(make_line(progress.note)), soft_wrap=True)
 
         yield advance
 

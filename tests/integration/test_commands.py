@@ -338,7 +338,7 @@ def test_a_run_that_is_ended_while_it_starts_says_so_in_one_line(folder: Path) -
     finally:
         process.kill()
     assert (process.returncode, out) == (143, "")
-    assert err == "clerp: interrupted; what was paid for is in the ledger\n"
+    assert err == "clerp: interrupted; what was done is kept for the next run\n"
 
 
 def test_it_works_inside_a_running_event_loop(folder: Path) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clerp import errors
-from clerp.errors import AnswerError, ClerpError, EvidenceError, LabelerError
+from clerp.errors import AnswerError, ClerpError, EvidenceError, LabelerError, RemoteError
 
 ERRORS = [
     value
@@ -86,4 +86,4 @@ def test_a_labelers_error_keeps_what_was_paid():
 
 @pytest.mark.parametrize("error", ERRORS)
 def test_only_unfinished_work_exits_with_2(error: type[ClerpError]):
-    assert error("x").exit_code == (2 if issubclass(error, LabelerError) else 1)
+    assert error("x").exit_code == (2 if issubclass(error, LabelerError | RemoteError) else 1)

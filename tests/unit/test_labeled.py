@@ -127,6 +127,7 @@ def test_records_are_one_for_each_feature_node_with_what_the_document_says():
         "act_pct": 12.5,
         "hint": None,
         "reason": "the peak word is 'Texas' in 2 of 20 examples",
+        "candidates": [],
     }
 
 

@@ -7,12 +7,23 @@ from pathlib import Path
 import pytest
 
 from clerp.errors import PluginError
-from clerp.plugins import KINDS, Kind, find, is_registered, list_registered
+from clerp.plugins import (
+    KINDS,
+    Kind,
+    find,
+    find_command,
+    find_reader,
+    is_command,
+    is_registered,
+    list_commands,
+    list_registered,
+)
 
 Install = Callable[..., None]
 
 MODULE = "clerp_test_plugin"
 ECHO = "class Echo:\n    def __init__(self, argument):\n        self.name = argument\n"
+READER = f"{ECHO}\n    def read(self, source):\n        return {{}}\n"
 
 
 @pytest.fixture
@@ -206,3 +217,64 @@ def test_clerps_own_parts_come_in_through_the_same_door():
         ("labelers", "token-frequency"),
     } <= own
     assert find("labelers", "token-frequency").name == "token-frequency"
+
+
+def test_a_reader_is_found_by_the_suffix_of_a_file(install: Install):
+    install(f".echo = {MODULE}:Echo", kind="readers", code=READER)
+    for path in ("a/graph.echo", Path("graph.echo")):
+        assert find_reader(path) is not None
+    assert find_reader("graph.json") is None
+    assert find_reader("graph") is None
+
+
+def test_a_reader_is_found_by_the_class_of_an_object_or_a_base_of_it(install: Install):
+    class Graph:
+        pass
+
+    class Derived(Graph):
+        pass
+
+    name = f"{Graph.__module__}.{Graph.__qualname__}"
+    install(f"{name} = {MODULE}:Echo", kind="readers", code=READER)
+    assert find_reader(Graph()) is not None
+    assert find_reader(Derived()) is not None
+    assert find_reader(object()) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "owner"),
+    [
+        ("sources", "neuronpedia:m/s", "clerp-neuronpedia"),
+        ("sources", "huggingface:o/r", "clerp-circuit-tracer"),
+        ("readers", ".pt", "clerp-circuit-tracer"),
+    ],
+)
+def test_what_the_documentation_names_says_what_to_install(
+    nothing_installed: None, kind: Kind, name: str, owner: str
+):
+    with pytest.raises(PluginError) as raised:
+        find(kind, name)
+    assert raised.value.remedy == f"Run: pip install {owner}"
+
+
+@pytest.fixture
+def nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("clerp.plugins.entry_points", lambda **_: ())
+
+
+def test_a_file_that_needs_a_plugin_says_which(nothing_installed: None):
+    with pytest.raises(PluginError, match=r"there is no reader '.pt'"):
+        find_reader("graph.pt")
+    with pytest.raises(PluginError, match="there is no command 'collect'") as raised:
+        find_command("collect")
+    assert raised.value.remedy == "Run: pip install clerp-circuit-tracer"
+
+
+def test_a_command_is_imported_when_it_is_asked_for(install: Install):
+    install(f"shout = {MODULE}:shout", kind="commands", code="def shout(text): return text.upper()")
+    assert "shout" in list_commands()
+    assert is_command("shout")
+    assert not is_command("label")
+    assert MODULE not in sys.modules
+    assert find_command("shout")("a") == "A"
+    assert ("commands", "shout") in {(entry.kind, entry.name) for entry in list_registered()}

@@ -66,6 +66,7 @@ class Plugins:
 def plugins(monkeypatch: pytest.MonkeyPatch) -> Plugins:
     made = Plugins()
     monkeypatch.setattr("clerp.pool.find", made.find)
+    monkeypatch.setattr("clerp.sourcing.find", made.find)
     return made
 
 
@@ -150,13 +151,13 @@ def test_a_source_is_a_plugin_only_where_one_has_that_name(
 
 
 def test_without_evidence_it_is_said_where_it_was_looked_for(plugins: Plugins, tmp_path: Path):
-    path = write_graph(tmp_path / "graph.json", build())
+    path = write_graph(tmp_path / "graph.json", build("custom-1"))
     with pytest.raises(EvidenceError, match="no activation examples found") as raised:
         read(path, features=None)
     assert raised.value.where == str(path)
     assert f"Tried {tmp_path / 'features'}." in raised.value.remedy
     with pytest.raises(EvidenceError) as raised:
-        read(build(), features=None)
+        read(build("custom-1"), features=None)
     assert raised.value.where == "small"
     assert "--features FOLDER" in raised.value.remedy
 

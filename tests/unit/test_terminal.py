@@ -176,6 +176,15 @@ def test_a_bar_is_drawn_on_stderr_for_who_looks(capsys: Captured, monkeypatch: p
     assert capsys.readouterr().out == ""
 
 
+def test_a_note_is_one_line_on_stderr_whoever_looks(capsys: Captured):
+    with progress_bar() as report:
+        report(Progress("evidence", 0, 2, "Asked: [red]hf.co\x1b[2J\nnow"))
+        report(Progress("evidence", 2, 2))
+    captured = capsys.readouterr()
+    assert captured.err.splitlines() == ["Asked: [red]hf.co [2J now"]
+    assert captured.out == ""
+
+
 def break_under_bar() -> None:
     with progress_bar() as report:
         report(Progress("read", 0, 1))

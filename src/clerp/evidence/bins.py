@@ -6,6 +6,7 @@ from circuit-tracer's `init-feature-examples.js`; no writer is public).
 """
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Annotated
@@ -30,6 +31,8 @@ from clerp.feature import FeatureId
 INDEX = "index.json.gz"
 MAX_INDEX_BYTES = 2**30
 """Largest index, unpacked: 62 layers of 262,144 features take about 200 MB."""
+PREFIX_BYTES = 4
+"""What stands before a packed record: its length."""
 
 _AGAIN = f"Download {INDEX} again"
 _LENGTH = struct.Struct("<I")
@@ -41,12 +44,119 @@ class _LayerEntry(msgspec.Struct):
     offsets: list[Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Bin:
-    """The records of one layer: record i at bytes `offsets[i]` to `offsets[i + 1]`."""
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The bytes of a bin in which a record stands, `end` not included."""
 
-    path: Path
+    start: int
+    end: int
+
+    @property
+    def size(self) -> int:
+        """Number of bytes; 0 where there is no record."""
+        return self.end - self.start
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LayerIndex:
+    """Where the records of one layer stand: record i at bytes `offsets[i]` to `offsets[i + 1]`."""
+
+    filename: str
+    """Path of the bin, relative to the index; never outside of its folder."""
     offsets: Int64[np.ndarray, " boundary"]
+    where: str
+    """What an error calls this layer of the index."""
+
+    def find(self, index: int) -> Span | None:
+        """Return the span of a record; None beyond the last one."""
+        if not 0 <= index < len(self.offsets) - 1:
+            return None
+        return Span(int(self.offsets[index]), int(self.offsets[index + 1]))
+
+    def name_record(self, index: int) -> str:
+        """Return what a reason calls a record."""
+        return f"{PurePosixPath(self.filename).name} record {index}"
+
+    def check_fits(self, n_bytes: int) -> None:
+        """Check that the records end within a bin of so many bytes.
+
+        Raises:
+            EvidenceError: They do not.
+        """
+        end = int(self.offsets[-1]) if len(self.offsets) else 0
+        if end > n_bytes:
+            name = PurePosixPath(self.filename).name
+            raise EvidenceError(
+                f"offsets end at byte {end}, but {name} has {n_bytes} bytes",
+                where=self.where,
+                remedy="Download the bin again",
+            )
+
+
+def split_index(content: bytes, where: str) -> dict[int, msgspec.Raw]:
+    """Split an unpacked index into the JSON of its layers, from a list or a dict by layer number.
+
+    Raises:
+        EvidenceError: It is broken.
+    """
+    try:
+        layers: _Index = msgspec.json.decode(content, type=_Index)
+        if isinstance(layers, list):
+            return dict(enumerate(layers))
+        return {int(layer): entry for layer, entry in layers.items()}
+    except (ValueError, RecursionError) as error:
+        raise _refuse(error, where) from error
+
+
+def read_layer(entry: bytes | msgspec.Raw, where: str) -> LayerIndex | None:
+    """Read what the index says of one layer; None where it says that there is nothing.
+
+    Args:
+        entry: JSON, as `split_index` gives it.
+        where: What an error calls this layer of the index.
+
+    Raises:
+        EvidenceError: It is broken, or names a file outside of the folder.
+    """
+    try:
+        known = msgspec.json.decode(entry, type=_LayerEntry | None)
+    except (ValueError, RecursionError) as error:
+        raise EvidenceError(str(error), where=where, remedy=_AGAIN) from error
+    if known is None:
+        return None
+    _check_name(known.filename, where)
+    offsets = np.array(known.offsets, dtype=np.int64)
+    _check_rise(offsets, where)
+    return LayerIndex(known.filename, offsets, where)
+
+
+def read_record(read: Callable[[int], bytes], n_bytes: int) -> bytes:
+    """Read and unpack a record; an empty one says that there is no evidence.
+
+    Args:
+        read: Returns the next bytes of the bin, from the record's first on.
+        n_bytes: Size of its span, in which it may end early.
+
+    Raises:
+        EvidenceError: It is damaged, cut short or too large.
+    """
+    if not n_bytes:
+        return b""
+    prefix = read(min(_LENGTH.size, n_bytes))
+    if len(prefix) < _LENGTH.size:
+        raise EvidenceError("record cut short")
+    (length,) = _LENGTH.unpack(prefix)
+    room = n_bytes - _LENGTH.size
+    if length > room:
+        raise EvidenceError(f"length prefix of {length} bytes where the record has {room}")
+    check_size(length, MAX_RECORD_BYTES)
+    return unpack(read(length)) if length else b""
+
+
+@dataclass(frozen=True, slots=True)
+class _Bin:
+    path: Path
+    index: LayerIndex
 
 
 class Bins:
@@ -58,7 +168,7 @@ class Bins:
 
     def __init__(self, folder: Path) -> None:
         self._index_path = folder / INDEX
-        self._entries = _read_index(self._index_path)
+        self._entries = split_index(_read_index(self._index_path), str(self._index_path))
         self._bins: dict[int, _Bin | None] = {}
 
     def fetch(self, feature: FeatureId) -> RawRecord | EvidenceGap:
@@ -73,11 +183,12 @@ class Bins:
         records = self._bins[layer]
         if records is None:
             return EvidenceGap(feature, f"{NO_RECORD}: the index has no layer {layer}")
-        if not 0 <= index < len(records.offsets) - 1:
+        span = records.index.find(index)
+        if span is None:
             return EvidenceGap(feature, NO_RECORD)
-        where = f"{records.path.name} record {index}"
+        where = records.index.name_record(index)
         try:
-            content = _read_record(records, index)
+            content = _read_span(records.path, span)
         except (EvidenceError, OSError) as error:
             return EvidenceGap(feature, f"{where}: {describe(error)}")
         return RawRecord(content, where) if content else EvidenceGap(feature, NO_RECORD)
@@ -86,74 +197,51 @@ class Bins:
         entry = self._entries.get(layer)
         if entry is None:
             return None
-        place = f"{self._index_path}: layer {layer}"
-        try:
-            known = msgspec.json.decode(entry, type=_LayerEntry | None)
-        except (ValueError, RecursionError) as error:
-            raise EvidenceError(str(error), where=place, remedy=_AGAIN) from error
-        if known is None:
+        index = read_layer(entry, f"{self._index_path}: layer {layer}")
+        if index is None:
             return None
-        path = self._index_path.parent / _check_name(known.filename, place)
-        offsets = np.array(known.offsets, dtype=np.int64)
-        _check_offsets(offsets, path, place)
-        return _Bin(path, offsets)
+        path = self._index_path.parent / index.filename
+        index.check_fits(_measure(path, index.where))
+        return _Bin(path, index)
 
 
-def _read_index(path: Path) -> dict[int, msgspec.Raw]:
-    """Read the entry of each layer, from a list or from a dict by layer number."""
+def _read_index(path: Path) -> bytes:
     try:
-        content = read_file(path, MAX_INDEX_BYTES)
-        layers: _Index = msgspec.json.decode(content, type=_Index)
-        if isinstance(layers, list):
-            return dict(enumerate(layers))
-        return {int(layer): entry for layer, entry in layers.items()}
-    except (EvidenceError, OSError, ValueError, RecursionError) as error:
-        raise EvidenceError(
-            f"broken index: {describe(error)}", where=str(path), remedy=_AGAIN
-        ) from error
+        return read_file(path, MAX_INDEX_BYTES)
+    except (EvidenceError, OSError) as error:
+        raise _refuse(error, str(path)) from error
 
 
-def _check_name(name: str, place: str) -> str:
+def _refuse(error: Exception, where: str) -> EvidenceError:
+    return EvidenceError(f"broken index: {describe(error)}", where=where, remedy=_AGAIN)
+
+
+def _check_name(name: str, where: str) -> None:
     path = PurePosixPath(name)
     if not path.name or path.is_absolute() or ".." in path.parts or "\0" in name or "\\" in name:
-        raise EvidenceError(f"{name!r} is no file of this folder", where=place, remedy=_AGAIN)
-    return name
+        raise EvidenceError(f"{name!r} is no file of this folder", where=where, remedy=_AGAIN)
 
 
-def _check_offsets(offsets: Int64[np.ndarray, " boundary"], path: Path, place: str) -> None:
+def _check_rise(offsets: Int64[np.ndarray, " boundary"], where: str) -> None:
     falls = np.flatnonzero(np.diff(offsets) < 0)
     if len(falls):
         raise EvidenceError(
-            f"offset {falls[0] + 1} is smaller than the one before it", where=place, remedy=_AGAIN
+            f"offset {falls[0] + 1} is smaller than the one before it", where=where, remedy=_AGAIN
         )
+
+
+def _measure(path: Path, where: str) -> int:
     try:
-        size = path.stat().st_size
+        return path.stat().st_size
     except OSError as error:
         raise EvidenceError(
-            f"{path.name}: {describe(error)}", where=place, remedy="Download the bin"
+            f"{path.name}: {describe(error)}", where=where, remedy="Download the bin"
         ) from error
-    end = int(offsets[-1]) if len(offsets) else 0
-    if end > size:
-        raise EvidenceError(
-            f"offsets end at byte {end}, but {path.name} has {size} bytes",
-            where=place,
-            remedy="Download the bin again",
-        )
 
 
-def _read_record(records: _Bin, index: int) -> bytes:
-    """Read and unpack one record; an empty one says that there is no evidence."""
-    start, end = (int(offset) for offset in records.offsets[index : index + 2])
-    if start == end:
+def _read_span(path: Path, span: Span) -> bytes:
+    if not span.size:
         return b""
-    with records.path.open("rb") as file:
-        file.seek(start)
-        prefix = file.read(min(_LENGTH.size, end - start))
-        if len(prefix) < _LENGTH.size:
-            raise EvidenceError("record cut short")
-        (length,) = _LENGTH.unpack(prefix)
-        room = end - start - _LENGTH.size
-        if length > room:
-            raise EvidenceError(f"length prefix of {length} bytes where the record has {room}")
-        check_size(length, MAX_RECORD_BYTES)
-        return unpack(file.read(length)) if length else b""
+    with path.open("rb") as file:
+        file.seek(span.start)
+        return read_record(file.read, span.size)

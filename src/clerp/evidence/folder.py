@@ -89,10 +89,20 @@ def _open_store(path: Path) -> _Store:
         if path.is_dir():
             return _open_folder(path)
         if stat.S_ISREG(path.stat().st_mode):
+            _refuse_part(path)
             return _OneFile(path)
     except (OSError, ValueError) as error:
         raise EvidenceError(describe(error), where=str(path), remedy=_EXPECTED) from error
     raise EvidenceError("neither folder nor file", where=str(path), remedy=_EXPECTED)
+
+
+def _refuse_part(path: Path) -> None:
+    if path.name == INDEX or (path.suffix == ".bin" and (path.parent / INDEX).exists()):
+        raise EvidenceError(
+            "this is one file of a folder of bins",
+            where=str(path),
+            remedy=f"Name the folder, {path.parent}",
+        )
 
 
 def _open_folder(folder: Path) -> _Store:

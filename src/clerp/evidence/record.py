@@ -29,6 +29,19 @@ class ActivationExample:
         return float(self.activations[self.peak])
 
 
+@dataclass(frozen=True, slots=True)
+class CandidateLabel:
+    """What somebody else calls the feature; shown beside clerp's own label, never as its own."""
+
+    text: str
+    method: str
+    """How it was made, as its publisher names it: `np_max-act-logits`."""
+    model: str
+    """What made it, as its publisher names it; empty where nobody says."""
+    scores: tuple[tuple[str, float], ...] = ()
+    """By scorer: `(("recall_alt", 0.8),)`."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class FeatureEvidence:
     """All that is known of one feature. Examples are usable, distinct and strongest first."""
@@ -51,6 +64,8 @@ class FeatureEvidence:
     """Share of all tokens on which the feature fires."""
     digest: str
     """sha256 of what was read of the record, so that a label can name what it rests on."""
+    candidates: tuple[CandidateLabel, ...] = ()
+    """Labels of others, best first; no label of clerp's rests on them."""
 
     def place(self, activation: float) -> float:
         """Say where an activation lies between the range's ends, 0 to 100.

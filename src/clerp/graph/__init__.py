@@ -6,8 +6,8 @@ from clerp.graph.flavour import Flavour, NodeKind
 from clerp.graph.influence import InfluenceShares
 from clerp.graph.links import LogitEdge
 from clerp.graph.model import AttributionGraph, FeatureNode
-from clerp.graph.reading import SCHEMA_VERSION, read_graph
-from clerp.graph.shape import NodePlace, RecordShape
+from clerp.graph.reading import SCHEMA_VERSION, GraphInput, GraphObject, name_stem, read_graph
+from clerp.graph.shape import MetadataShape, NodePlace, RecordShape
 from clerp.graph.targets import (
     check_graph_index,
     check_viewer_name,
@@ -24,8 +24,11 @@ __all__ = [
     "AttributionGraph",
     "FeatureNode",
     "Flavour",
+    "GraphInput",
+    "GraphObject",
     "InfluenceShares",
     "LogitEdge",
+    "MetadataShape",
     "NodeAnnotation",
     "NodeKind",
     "NodePlace",
@@ -36,6 +39,7 @@ __all__ = [
     "check_graph_index",
     "check_viewer_name",
     "list_viewer_faults",
+    "name_stem",
     "prepare_for_circuit_tracer",
     "read_graph",
     "update_graph_index",

@@ -9,7 +9,7 @@ from clerp.graph.document import Document
 from clerp.graph.flavour import Flavour
 from clerp.graph.influence import InfluenceShares
 from clerp.graph.links import LogitEdge
-from clerp.graph.shape import NodePlace, RecordShape
+from clerp.graph.shape import MetadataShape, NodePlace, RecordShape
 from clerp.graph.transcoder import TranscoderIdentity
 
 if TYPE_CHECKING:
@@ -58,6 +58,8 @@ class AttributionGraph:
     digest: str
     """sha256 in hex of all that labelling reads; a graph and its labelled copy have the same."""
     transcoder_identity: TranscoderIdentity
+    metadata: MetadataShape = field(repr=False)
+    """What names the transcoders and where their features are kept, as the file has it."""
     record: RecordShape | None = field(repr=False)
     """What `metadata.clerp` says, where clerp labelled the graph before."""
     _by_feature: Mapping[FeatureId, tuple[FeatureNode, ...]] = field(repr=False)

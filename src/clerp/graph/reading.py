@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from clerp.errors import GraphError
 from clerp.feature import FeatureId
@@ -40,32 +40,66 @@ from clerp.graph.shape import (
 )
 from clerp.graph.transcoder import identify_transcoders
 from clerp.labels import is_placeholder
+from clerp.plugins import find_reader
 from clerp.tokens import readable
 
 SCHEMA_VERSION = 1
 """Of `metadata.clerp`, clerp's own record in a labelled graph."""
 
+JSON_SUFFIXES = (".gz", ".zst", ".json")
+"""In the order in which a name ends with them, last first."""
+
 _SHOWN_IDS = 5
 
 
-def read_graph(
-    source: str | Path | Mapping[str, object], *, max_bytes: int = DEFAULT_MAX_BYTES
-) -> AttributionGraph:
+@runtime_checkable
+class GraphObject(Protocol):
+    """A graph as its maker holds it in memory; `circuit_tracer.Graph` is one."""
+
+    def to_pt(self, path: str) -> None:
+        """Save it."""
+        ...
+
+
+GraphInput = str | Path | Mapping[str, Any] | GraphObject
+
+
+def read_graph(source: GraphInput, *, max_bytes: int = DEFAULT_MAX_BYTES) -> AttributionGraph:
     """Read an attribution graph of any flavour.
 
     Args:
-        source: Path of a JSON file, plain, gzip or zstd; or a parsed graph, which is copied.
+        source: Path of a JSON file, plain, gzip or zstd; or a parsed graph, which is copied. With
+            a plugin that reads them (`clerp.plugins.Reader`) also other files and objects.
         max_bytes: Cap on the bytes of JSON, in the file and decompressed.
 
     Raises:
         GraphError: It cannot be read, or is no attribution graph with at least one feature.
+        PluginError: Its reader is not installed.
     """
-    if isinstance(source, Mapping):
-        where = "the given graph"
-        return _build(copy_document(source, where, max_bytes), where, "")
+    if isinstance(source, str | Path):
+        return _read_file(source, max_bytes)
+    where = "the given graph"
+    document = source if isinstance(source, Mapping) else _convert(source)
+    return _build(copy_document(document, where, max_bytes), where, "")
+
+
+def _read_file(source: str | Path, max_bytes: int) -> AttributionGraph:
     _refuse_text(source)
     path = Path(source)
-    return _build(load_document(path, max_bytes), str(path), _stem(path))
+    if path.suffix in JSON_SUFFIXES or (reader := find_reader(path)) is None:
+        return _build(load_document(path, max_bytes), str(path), name_stem(path))
+    document = copy_document(reader.read(path), str(path), max_bytes)
+    return _build(document, str(path), name_stem(path))
+
+
+def _convert(source: object) -> Mapping[str, object]:
+    reader = find_reader(source)
+    if reader is None:
+        raise GraphError(
+            f"{type(source).__module__}.{type(source).__qualname__} is no graph that clerp reads",
+            remedy="Pass a path, a parsed graph or a circuit_tracer.Graph",
+        )
+    return reader.read(source)
 
 
 def _refuse_text(source: str | Path) -> None:
@@ -100,6 +134,7 @@ def _build(document: Document, where: str, name: str) -> AttributionGraph:
         notes=(*_note_ambiguous(ids.ambiguous, noted.n_ambiguous), *_note_types(nodes)),
         digest=digest_graph(metadata, nodes, noted.into_logits),
         transcoder_identity=identify_transcoders(metadata),
+        metadata=metadata,
         record=record,
         _by_feature=_group(features),
         _logit_edges=_list_logit_edges(noted, nodes, features, ids.ambiguous),
@@ -133,9 +168,10 @@ def _list_logit_edges(
     return list_logit_edges(noted.into_logits, logits, sources)
 
 
-def _stem(path: Path) -> str:
+def name_stem(path: Path) -> str:
+    """Return the name of a graph file without what says how it is stored."""
     name = path.name
-    for suffix in (".gz", ".zst", ".json"):
+    for suffix in (*JSON_SUFFIXES, ".pt"):
         name = name.removesuffix(suffix)
     return name
 

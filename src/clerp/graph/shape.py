@@ -58,12 +58,14 @@ class InfoShape(Struct, frozen=True):
 
     transcoder_set: str | None = None
     neuronpedia_source_set: str | None = None
+    source_urls: Any = None
 
 
 class FeatureDetailsShape(Struct, frozen=True):
     """`metadata.feature_details`, which Neuronpedia's CRM engine adds."""
 
     neuronpedia_source_set: str | None = None
+    neuronpedia_lorsa_source_set: str | None = None
 
 
 class MetadataShape(Struct, frozen=True):

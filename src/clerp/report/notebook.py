@@ -8,7 +8,7 @@ from clerp.outcome import LabeledFeature
 from clerp.report.occurrence import Occurrence
 from clerp.report.rows import Row, list_rows
 
-_COLUMNS = ("label", "fires on", "role", "share", "feature", "why", "notes")
+_COLUMNS = ("label", "others say", "fires on", "role", "share", "feature", "why", "notes")
 
 
 def build_html(
@@ -28,4 +28,5 @@ def _join_cells(tag: str, cells: Iterable[str]) -> str:
 
 
 def _list_cells(row: Row) -> Iterable[str]:
-    return (row.name, row.fires_on, row.role, row.share, row.feature, row.why, "; ".join(row.notes))
+    yield from (row.name, row.others, row.fires_on, row.role, row.share, row.feature, row.why)
+    yield "; ".join(row.notes)

@@ -22,6 +22,8 @@ class Row:
     name: str
     """The label, or `? hint` for a feature without one."""
     is_hint: bool
+    others: str
+    """What somebody else calls the feature, and in how many more ways; empty where nobody does."""
     fires_on: str
     """The first token of the prompt that it fires on, and how many more: what the label should
     fit, and often does not."""
@@ -73,6 +75,7 @@ def _describe(labeled: LabeledFeature, place: Occurrence) -> Row:
     return Row(
         name=_name(labeled),
         is_hint=labeled.label is None,
+        others=_show_first([candidate.text for candidate in labeled.candidates]),
         fires_on=_show_tokens(place.tokens),
         role=f"{labeled.route.tier} {labeled.route.role}",
         share=percent(place.share),
@@ -94,8 +97,14 @@ def _name(labeled: LabeledFeature) -> str:
 def _show_tokens(tokens: Sequence[str]) -> str:
     if not any(tokens):
         return ""
-    more = f" +{len(tokens) - 1}" if len(tokens) > 1 else ""
-    return make_visible(f"{name_word(tokens[0].strip() or tokens[0])}{more}")
+    return _show_first([name_word(tokens[0].strip() or tokens[0]), *tokens[1:]])
+
+
+def _show_first(texts: Sequence[str]) -> str:
+    if not texts:
+        return ""
+    more = f" +{len(texts) - 1}" if len(texts) > 1 else ""
+    return make_visible(f"{make_visible(texts[0], MAX_LABEL_CHARS)}{more}")
 
 
 def _measure(route: Route) -> str:

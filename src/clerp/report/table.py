@@ -24,6 +24,8 @@ _MEASURES: Mapping[str, str] = {
     "z": "likeness of the examples in standard deviations above chance",
     "raw": "likeness of the examples as mean cosine similarity",
 }
+_OTHERS = "others say"
+_MAX_WIDTHS = {"label": MAX_LABEL_CHARS, _OTHERS: 28}
 _TIER_NAMES = {1: "1 token frequency", 2: "2 LLM", 3: "3 review"}
 
 
@@ -38,9 +40,10 @@ def render_features(
     rows = list_rows(features, places, limit)
     notes = list(dict.fromkeys(note for row in rows for note in row.notes))
     measure = _name_measure(features)
-    table = _lay_out("label", "fires on", "role", "share", measure, "feature", "why")
+    others = [_OTHERS] if any(row.others for row in rows) else []
+    table = _lay_out("label", *others, "fires on", "role", "share", measure, "feature", "why")
     for row in rows:
-        table.add_row(*_list_cells(row, notes))
+        table.add_row(*_list_cells(row, notes, with_others=bool(others)))
     lines = _list_footnotes(rows, notes, measure, hidden=len(features) - len(rows))
     return Group(table, *(Text(line, style="dim") for line in lines))
 
@@ -78,21 +81,23 @@ def plain(text: str) -> Text:
 def _lay_out(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        is_free = column in ("label", "why")
+        is_free = column in ("label", _OTHERS, "why")
         table.add_column(
             column,
             justify="right" if column in ("share", "z", "raw") else "left",
             no_wrap=not is_free,
-            max_width=MAX_LABEL_CHARS if column == "label" else None,
+            max_width=_MAX_WIDTHS.get(column),
         )
     return table
 
 
-def _list_cells(row: Row, notes: Sequence[str]) -> Iterable[Text]:
+def _list_cells(row: Row, notes: Sequence[str], *, with_others: bool) -> Iterable[Text]:
     # A hint is cut to one line, a label never.
     overflow = "ellipsis" if row.is_hint else "fold"
     style = _STATUS_STYLES[row.status]
     yield Text(row.name, style=style, no_wrap=row.is_hint, overflow=overflow)
+    if with_others:
+        yield Text(row.others, style="italic")
     yield Text(row.fires_on)
     yield Text(row.role)
     yield Text(row.share)
@@ -109,6 +114,8 @@ def _list_footnotes(
         yield f"[{number}] {note}"
     if any(row.is_hint for row in rows):
         yield "? no label; shown are peak words | next words | promoted tokens"
+    if any(row.others for row in rows):
+        yield f"{_OTHERS} labels that come with the examples; none of clerp's rests on them"
     if any(" +" in row.fires_on for row in rows):
         yield "The +4 the first token of the prompt that it fires on, and how many others"
     if any(row.strength for row in rows):

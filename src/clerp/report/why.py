@@ -1,6 +1,6 @@
 """An explanation for a terminal. Everything that comes from a graph or a model is plain text."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from clerp.correlation import Score
+from clerp.evidence import CandidateLabel
 from clerp.outcome import LabeledFeature
 from clerp.report.listing import render_rows
 from clerp.report.rows import make_visible
@@ -45,8 +46,11 @@ def _list_parts(explanation: "Explanation") -> Iterable[RenderableType]:
     yield from _section("Words that follow", *_render_words(explanation.next_words))
     yield from _section("Promoted tokens", *_render_tokens(explanation.promoted))
     yield from _section("Suppressed tokens", *_render_tokens(explanation.suppressed))
+    yield from _section("What others call it", *_render_candidates(labeled.candidates))
     yield from _section("Prompt", *_render_prompt(explanation.prompt))
-    yield from _section("On record", *_render_details(labeled))
+    yield from _section(
+        "On record", plain(f"source: {explanation.source}"), *_render_details(labeled)
+    )
 
 
 def _render_head(labeled: LabeledFeature) -> RenderableType:
@@ -144,6 +148,16 @@ def _render_words(words: Iterable[WordCount]) -> Iterable[Text]:
 def _render_tokens(tokens: Iterable[str]) -> list[Text]:
     listed = ", ".join(repr(token) for token in tokens)
     return [plain(listed)] if listed else []
+
+
+def _render_candidates(candidates: Sequence[CandidateLabel]) -> Iterable[RenderableType]:
+    if not candidates:
+        return []
+    rows = (
+        (c.text, c.method, c.model, ", ".join(f"{name} {score:.2f}" for name, score in c.scores))
+        for c in candidates
+    )
+    return [render_rows(("label", "method", "model", "scores"), rows)]
 
 
 def _render_prompt(prompt: str) -> Iterable[Text]:

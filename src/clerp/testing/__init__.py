@@ -20,6 +20,7 @@ from clerp.testing.embedders import check_embedder
 from clerp.testing.fake_labeler import FakeLabeler
 from clerp.testing.groupers import check_grouper
 from clerp.testing.labelers import check_labeler
+from clerp.testing.readers import check_reader
 from clerp.testing.registered import check_registered
 from clerp.testing.sources import check_source
 from clerp.testing.verbalizers import check_verbalizer
@@ -30,6 +31,7 @@ __all__ = [
     "check_embedder",
     "check_grouper",
     "check_labeler",
+    "check_reader",
     "check_registered",
     "check_source",
     "check_verbalizer",

@@ -27,8 +27,10 @@ from tests.tiny_graph import (
     N_FEATURES,
     Document,
     build_records,
+    build_tiny_graph,
     read_index,
     write_bins,
+    write_graph,
     write_index,
     write_records,
 )
@@ -47,6 +49,9 @@ LAYOUTS = "Expected a folder with {cantor}.json files or index.json.gz and its b
 
 def test_without_evidence_the_flag_that_names_it_is_said(place: Workplace) -> None:
     place.features.rename(place.folder / "elsewhere")
+    document = build_tiny_graph()
+    document["metadata"]["scan"] = "in-house"
+    write_graph(place.graph, document)
     before = take_stock(place.folder)
 
     outcome = place.run("label", place.graph, "--ledger", place.ledger)

@@ -370,3 +370,13 @@ def test_the_real_folder_is_read_through_the_folder_above():
     outcomes = read(folder, *features, FeatureId(99, 99))
     assert sum(isinstance(outcome, FeatureEvidence) for outcome in outcomes) == 357
     assert outcomes[-1] == EvidenceGap(FeatureId(99, 99), "no record in features/")
+
+
+@pytest.mark.parametrize("part", ["index.json.gz", "layer_0.bin"])
+def test_a_part_of_a_folder_of_bins_leads_to_the_folder(tmp_path: Path, part: str):
+    folder = tmp_path / "features"
+    write_bins(folder, {0: [b""]})
+
+    with pytest.raises(EvidenceError, match="one file of a folder of bins") as raised:
+        FolderSource(str(folder / part))
+    assert raised.value.remedy == f"Name the folder, {folder}"

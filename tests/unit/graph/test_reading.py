@@ -240,3 +240,57 @@ def test_a_kept_or_edited_text_is_a_foreign_label(document):
 def test_a_text_without_a_record_is_a_foreign_label(document):
     document["nodes"][1] |= {"clerp": "[supernode] Texas", "clerp_status": "labeled"}
     assert read_graph(document).feature_nodes[1].foreign_label == "[supernode] Texas"
+
+
+class Reader:
+    """Reads whatever it is given as one and the same graph."""
+
+    name = "fake"
+
+    def __init__(self, document):
+        self.document = document
+        self.asked = []
+
+    def read(self, source):
+        self.asked.append(source)
+        return self.document
+
+
+class Traced:
+    """A graph in memory."""
+
+    def to_pt(self, path):
+        raise AssertionError("it is not saved")
+
+
+def test_files_and_objects_that_are_no_json_go_to_their_reader(document, tmp_path, monkeypatch):
+    reader, traced, path = Reader(document), Traced(), tmp_path / "france.pt"
+    monkeypatch.setattr("clerp.graph.reading.find_reader", lambda source: reader)
+    assert read_graph(path).name == "france"
+    assert read_graph(str(path)).features == read_graph(document).features
+    assert read_graph(traced).name == read_graph(document).name
+    assert reader.asked == [path, path, traced]
+
+
+def test_a_reader_is_not_looked_for_where_json_is(document, tmp_path, monkeypatch):
+    def fail(source):
+        raise AssertionError(source)
+
+    monkeypatch.setattr("clerp.graph.reading.find_reader", fail)
+    path = tmp_path / "graph.json"
+    path.write_text(json.dumps(document))
+    assert read_graph(path).name == "graph"
+
+
+def test_what_a_reader_gives_is_capped_and_checked(document, monkeypatch):
+    monkeypatch.setattr("clerp.graph.reading.find_reader", lambda source: Reader(document))
+    with pytest.raises(GraphError):
+        read_graph(Traced(), max_bytes=100)
+    monkeypatch.setattr("clerp.graph.reading.find_reader", lambda source: Reader({"nodes": 1}))
+    with pytest.raises(GraphError):
+        read_graph(Traced())
+
+
+def test_an_object_that_nobody_reads_is_named():
+    with pytest.raises(GraphError, match=r"test_reading.Traced is no graph that clerp reads"):
+        read_graph(Traced())

@@ -15,6 +15,7 @@ from tests.outcomes import (
     make_unnamed,
 )
 
+from clerp.evidence import CandidateLabel
 from clerp.labels import MAX_LABEL_CHARS
 from clerp.report.occurrence import Occurrence
 from clerp.report.rows import list_rows, make_visible, percent
@@ -131,3 +132,14 @@ def test_an_unknown_share_is_a_dash():
 def test_the_first_token_that_it_fires_on_is_shown(tokens, shown):
     (row,) = list_rows([make_named()], {FIRST: Occurrence(0.5, tokens)}, 1)
     assert row.fires_on == shown
+
+
+@pytest.mark.parametrize(
+    ("texts", "shown"),
+    [((), ""), (("cities",), "cities"), (("a\x1b[2Jb", "cities", "towns"), "a\ufffd[2Jb +2")],
+)
+def test_the_first_of_what_others_say_is_shown(texts: tuple[str, ...], shown: str):
+    candidates = tuple(CandidateLabel(text, "np_max-act", "") for text in texts)
+    (row,) = list_rows([make_named(candidates=candidates)], {}, 1)
+    assert row.others == shown
+    assert row.name == "Texas"

@@ -17,6 +17,7 @@ from tests.outcomes import (
 )
 from tests.unit.graph.conftest import build_graph
 
+from clerp.evidence import CandidateLabel
 from clerp.graph import read_graph
 from clerp.report.occurrence import Occurrence
 from clerp.report.summary import Coverage, JointSummary, summarize
@@ -176,3 +177,11 @@ def test_several_graphs_close_with_what_they_share():
         "Features answered by an LLM: 12, for $0.5000.",
         "",
     ]
+
+
+def test_labels_of_others_have_a_column_where_there_are_any():
+    others = (CandidateLabel("Texan cities", "np_max-act", "gpt-4o-mini"),)
+    shown = show(render_features([make_named(candidates=others)], {}, limit=5))
+    assert "Texan cities" in shown
+    assert "others say labels that come with the examples" in shown
+    assert "others say" not in show(render_features([make_named()], {}, limit=5))

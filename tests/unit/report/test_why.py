@@ -6,6 +6,7 @@ import pytest
 from rich.console import Console
 from tests.outcomes import FIRST, make_artefact, make_label, make_named, make_score, make_unnamed
 
+from clerp.evidence import CandidateLabel
 from clerp.explanation import (
     ChannelView,
     ComparedWindow,
@@ -36,6 +37,7 @@ def make_channel(**changes: Any) -> ChannelView:
 
 def make_explanation(labeled: LabeledFeature | None = None, **changes: Any) -> Explanation:
     given: dict[str, Any] = {
+        "source": "folder, because it lies beside the graph",
         "graph": "small",
         "labeled": labeled or make_named(details={"rule": "one word", "cost_usd": 0.5}),
         "nodes": (NodeView("0_10_1", 1, " Dallas", 2.5, 50.0, 0.125, (NEAR,)),),
@@ -126,6 +128,7 @@ def test_the_outcome_comes_first_then_notes_then_what_it_rests_on():
         (
             "On record",
             [
+                "source: folder, because it lies beside the graph",
                 "evidence: 0.0, 0.1",
                 f"evidence digest: {'d' * 64}",
                 "rule: one word",
@@ -159,6 +162,21 @@ def test_what_there_is_nothing_of_has_no_section():
         "obscure: no window is alike enough",
         "In the graph",
         "Route",
+        "On record",
+    ]
+
+
+def test_labels_of_others_stand_apart_with_who_made_them():
+    others = (
+        CandidateLabel("Texan cities", "np_max-act-logits", "gpt-4o-mini", (("recall_alt", 0.8),)),
+        CandidateLabel("[bold]places[/bold]", "oai_token-act-pair", ""),
+    )
+    lines = show(make_explanation(make_named(candidates=others)))
+    assert lines[0].startswith("0_10  Texas  ")
+    assert section_of(lines, "What others call it") == [
+        "label method model scores",
+        "Texan cities np_max-act-logits gpt-4o-mini recall_alt 0.80",
+        "[bold]places[/bold] oai_token-act-pair",
     ]
 
 

@@ -1,0 +1,55 @@
+"""The content of an answer: unpacked piece by piece, and never more than was bargained for."""
+
+import zlib
+from collections.abc import Iterable, Iterator
+
+from clerp.errors import RemoteError
+from clerp.remote.patience import TransientError
+
+_GZIP_WRAPPER = 31
+_PIECE_BYTES = 2**16
+
+
+def read_body(pieces: Iterable[bytes], encoding: str, max_bytes: int, where: str) -> bytes:
+    """Join the pieces of an answer.
+
+    Args:
+        pieces: As they come over the wire.
+        encoding: The answer's Content-Encoding.
+        max_bytes: Most bytes, unpacked.
+        where: What an error calls the answer.
+
+    Raises:
+        TransientError: It is cut short.
+        RemoteError: It is larger, damaged or packed in another way than gzip.
+    """
+    content = bytearray()
+    for piece in _decode(pieces, encoding, where):
+        content += piece
+        if len(content) > max_bytes:
+            raise RemoteError(f"the answer is larger than {max_bytes:,} bytes", where=where)
+    return bytes(content)
+
+
+def _decode(pieces: Iterable[bytes], encoding: str, where: str) -> Iterable[bytes]:
+    match encoding.strip().lower():
+        case "" | "identity":
+            return pieces
+        case "gzip" | "x-gzip":
+            return _unpack(pieces, where)
+        case other:
+            raise RemoteError(f"the answer is packed as {other[:40]!r}", where=where)
+
+
+def _unpack(pieces: Iterable[bytes], where: str) -> Iterator[bytes]:
+    stream = zlib.decompressobj(_GZIP_WRAPPER)
+    for piece in pieces:
+        rest = piece
+        while rest and not stream.eof:
+            try:
+                yield stream.decompress(rest, _PIECE_BYTES)
+            except zlib.error as error:
+                raise RemoteError("the answer's gzip data is damaged", where=where) from error
+            rest = stream.unconsumed_tail
+    if not stream.eof:
+        raise TransientError("the answer was cut short", where=where)

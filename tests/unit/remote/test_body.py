@@ -1,0 +1,48 @@
+import gzip
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clerp.errors import RemoteError
+from clerp.remote.body import read_body
+
+contents = st.binary(max_size=2000)
+
+
+def split(content, size):
+    return [content[start : start + size] for start in range(0, len(content), size)]
+
+
+@given(contents, st.integers(1, 500), st.sampled_from(["", "identity", "gzip", "GZIP ", "x-gzip"]))
+def test_the_content_does_not_depend_on_its_pieces(content, size, encoding):
+    sent = content if encoding in ("", "identity") else gzip.compress(content)
+    assert read_body(split(sent, size), encoding, len(content), "here") == content
+
+
+@given(contents.filter(bool), st.integers(1, 500), st.sampled_from(["", "gzip"]))
+def test_one_byte_too_many_is_refused(content, size, encoding):
+    sent = gzip.compress(content) if encoding else content
+    with pytest.raises(RemoteError, match="larger"):
+        read_body(split(sent, size), encoding, len(content) - 1, "here")
+
+
+@given(contents, st.data())
+def test_packed_content_that_is_cut_is_never_taken_for_whole(content, data):
+    packed = gzip.compress(content)
+    cut = data.draw(st.integers(0, len(packed) - 1))
+    with pytest.raises(RemoteError, match="cut short"):
+        read_body([packed[:cut]], "gzip", len(content), "here")
+
+
+def test_a_bomb_is_left_after_the_first_pieces():
+    taken = []
+
+    def send():
+        for piece in split(gzip.compress(bytes(20_000_000)), 1000):
+            taken.append(piece)
+            yield piece
+
+    with pytest.raises(RemoteError, match="larger than 1,000 bytes"):
+        read_body(send(), "gzip", 1000, "here")
+    assert len(taken) == 1
