@@ -1,0 +1,1 @@
+"""Activation examples and explanations from Neuronpedia, live or from its exports."""
