@@ -1,47 +1,90 @@
 """Every command and script of the documents is run as it stands there."""
 
 import os
+import random
 import re
 import shlex
 import shutil
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from tests.evidence_servers import make_row, serve_hub, serve_neuronpedia, write_export
 from tests.fake_llm import GOOD_ANSWER, chat, run_fake_llm
+from tests.loopback import serve
+from tests.tiny_graph import build_records, write_bins
+from tests.traced_graphs import WORDS, save_transcoders, trace_graph, write_json
+
+from clerp.graph import read_graph
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = (
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
     ROOT / "graphs/smollm2-135m/README.md",
-    ROOT / "plugins/clerp-hello/README.md",
+    *sorted(ROOT.glob("plugins/*/README.md")),
 )
-_BLOCK = re.compile(r"^```(bash|python)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_BLOCK = re.compile(r"^ *```(bash|python)\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
 
 
-def list_commands(*programs: str) -> list[str]:
-    """List the lines of all bash blocks that start one of the programs."""
-    blocks = [
-        b for path in DOCUMENTS for lang, b in _BLOCK.findall(path.read_text()) if lang == "bash"
+def list_blocks(language: str) -> list[tuple[Path, str]]:
+    """List the blocks of a language, each with the document that it stands in."""
+    return [
+        (path, textwrap.dedent(block))
+        for path in DOCUMENTS
+        for lang, block in _BLOCK.findall(path.read_text())
+        if lang == language
     ]
-    lines = [line.partition("  #")[0].strip() for block in blocks for line in block.splitlines()]
-    return sorted({line for line in lines if shlex.split(line)[:1] and line.split()[0] in programs})
+
+
+def list_lines(block: str, *programs: str) -> list[str]:
+    """List the lines of a block that start one of the programs."""
+    lines = [line.partition("  #")[0].strip() for line in block.splitlines()]
+    return [line for line in lines if shlex.split(line)[:1] and line.split()[0] in programs]
+
+
+def name_blocks(blocks: list[tuple[Path, str]]) -> list[Any]:
+    return [
+        pytest.param(block, id=f"{path.relative_to(ROOT).parent.name or 'README'}-{number}")
+        for number, (path, block) in enumerate(blocks)
+    ]
 
 
 @pytest.fixture(scope="module")
-def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The bundled graphs where a command may write beside them."""
+def ready(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundled graphs, and all that the documents call by a name of the reader's own."""
     folder = tmp_path_factory.mktemp("clone")
     shutil.copytree(ROOT / "graphs", folder / "graphs")
+    traced = trace_graph(folder / "my-model")
+    traced.to_pt(str(folder / "graph.pt"))
+    write_json(traced, folder, "graph")
+    save_transcoders(folder / "my-transcoders")
+    save_transcoders(folder / "my-layers")
+    (folder / "my-layers" / "config.yaml").unlink()
+    (folder / "texts").mkdir()
+    text = " ".join(random.Random(0).choices(WORDS, k=3000))
+    (folder / "texts" / "counting.txt").write_text(text)
+    for feature, record in build_records(read_graph(folder / "graph.json").features).items():
+        row = make_row(feature, record, "gemma-2-2b", "clt-hp")
+        write_export(folder / "gemma-2-2b" / row["layer"], [row], f"batch-{feature.index}")
     return folder
 
 
 @pytest.fixture
-def environment() -> Iterator[dict[str, str]]:
-    with run_fake_llm() as fake:
+def copy(ready: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(ready, tmp_path / "clone")
+
+
+@pytest.fixture
+def environment(copy: Path, tmp_path: Path) -> Iterator[dict[str, str]]:
+    records = build_records(read_graph(copy / "graph.json").features)
+    hub = serve_hub(write_bins(tmp_path / "hub", records))
+    rows = [make_row(f, record, "gemma-2-2b", "clt-hp") for f, record in records.items()]
+    with run_fake_llm() as fake, serve(hub) as files, serve(serve_neuronpedia(rows)) as features:
         fake.answers(*[chat(GOOD_ANSWER)] * 50)
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         yield {
@@ -49,29 +92,36 @@ def environment() -> Iterator[dict[str, str]]:
             "PATH": path,
             "OPENAI_API_BASE": fake.address,
             "OPENAI_API_KEY": "sk-canary-0123456789abcdefghij",
+            "HF_ENDPOINT": files.address,
+            "NEURONPEDIA_URL": features.address,
+            "CLERP_CACHE": str(tmp_path / "cache"),
         }
 
 
 def test_no_command_of_a_document_is_left_out() -> None:
-    known = {"clerp", "make", "export", "source", "pip", "cp"}
-    for path in DOCUMENTS:
-        for language, block in _BLOCK.findall(path.read_text()):
-            if language == "bash":
-                programs = {line.split()[0] for line in block.splitlines() if line.strip()}
-                assert programs <= known, path
+    known = {"clerp", "make", "export", "source", "pip", "cp", "pytest"}
+    for path, block in list_blocks("bash"):
+        assert {line.split()[0] for line in block.splitlines() if line.strip()} <= known, path
 
 
-@pytest.mark.parametrize("command", list_commands("clerp"))
-def test_a_command_does_what_it_says(command: str, copy: Path, environment: dict[str, str]) -> None:
-    done = subprocess.run(
-        shlex.split(command), cwd=copy, env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout
-    assert "Traceback" not in done.stderr
+COMMANDS = [(path, block) for path, block in list_blocks("bash") if list_lines(block, "clerp")]
 
 
-@pytest.mark.parametrize("command", list_commands("make"))
+@pytest.mark.parametrize("block", name_blocks(COMMANDS))
+def test_commands_do_what_they_say(block: str, copy: Path, environment: dict[str, str]) -> None:
+    for command in list_lines(block, "clerp"):
+        done = subprocess.run(
+            shlex.split(command), cwd=copy, env=environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout or "Written: " in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+MAKES = sorted({line for _, block in list_blocks("bash") for line in list_lines(block, "make")})
+
+
+@pytest.mark.parametrize("command", MAKES)
 def test_a_target_exists(command: str) -> None:
     done = subprocess.run(
         [*shlex.split(command), "--dry-run"], cwd=ROOT, capture_output=True, text=True
@@ -94,20 +144,18 @@ def test_the_demo_labels_a_graph_and_says_where_it_is(tmp_path: Path) -> None:
     }
 
 
-def test_the_script_of_the_readme_runs(copy: Path, environment: dict[str, str]) -> None:
-    scripts = [
-        b for lang, b in _BLOCK.findall((ROOT / "README.md").read_text()) if lang == "python"
-    ]
-    assert len(scripts) == 1
+@pytest.mark.parametrize("script", name_blocks(list_blocks("python")))
+def test_a_script_of_a_document_runs(script: str, copy: Path, environment: dict[str, str]) -> None:
+    before = set(copy.iterdir())
     done = subprocess.run(
-        [sys.executable, "-W", "ignore::ResourceWarning", "-c", scripts[0]],
+        [sys.executable, "-W", "ignore::ResourceWarning", "-c", script],
         cwd=copy,
         env=environment,
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    assert (copy / "labeled.json").exists()
+    assert {path.name for path in set(copy.iterdir()) - before} & {"labeled.json", "features"}
 
 
 def test_the_row_that_the_readme_explains_is_the_one_that_is_printed() -> None:

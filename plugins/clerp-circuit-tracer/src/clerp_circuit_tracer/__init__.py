@@ -1,0 +1,1 @@
+"""Circuit-tracer's graphs and features for clerp."""

@@ -1,0 +1,1 @@
+"""Circuit-tracer's own graphs, saved or in memory, to graph JSON."""

@@ -1,0 +1,104 @@
+"""A random two-layer model, the graph that circuit-tracer makes with it, and what it writes."""
+
+import json
+from copy import copy
+from pathlib import Path
+from typing import Any, TypeVar
+
+import tokenizers
+import torch
+import transformers
+from circuit_tracer import Graph, attribute
+from circuit_tracer.replacement_model.replacement_model_nnsight import NNSightReplacementModel
+from circuit_tracer.transcoder.single_layer_transcoder import SingleLayerTranscoder, TranscoderSet
+from circuit_tracer.utils import create_graph_files
+
+WORDS = ("one", "two", "three", "four", "five", "six", "seven", "eight")
+Record = TypeVar("Record")
+
+SCAN = "tiny/transcoders"
+N_LAYERS, D_MODEL, N_FEATURES, N_VOCABULARY = 2, 32, 40, 16
+
+
+def trace_graph(folder: Path) -> Graph:
+    """Attribute a prompt; model and tokenizer are left in the folder."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    save_tokenizer(folder)
+    _save_model(folder)
+    model = NNSightReplacementModel.from_pretrained_and_transcoders(
+        str(folder), _make_transcoders(), device=torch.device("cpu"), dtype=torch.float32
+    )
+    prompt = "one two three two one"
+    return attribute(
+        prompt, model, max_n_logits=3, batch_size=64, max_feature_nodes=150, verbose=False
+    )
+
+
+def write_json(graph: Graph, folder: Path, slug: str, scan: Any = None) -> dict[str, Any]:
+    """Let circuit-tracer write a graph, and read what it wrote."""
+    create_graph_files(copy(graph), slug, str(folder), scan=scan)
+    return json.loads((folder / f"{slug}.json").read_text())
+
+
+def save_transcoders(folder: Path) -> None:
+    """Save the transcoders of `trace_graph` as circuit-tracer does, with their configuration."""
+    torch.manual_seed(0)
+    made = _make_transcoders()
+    made.to_safetensors(str(folder))
+    config = {
+        "model_kind": "transcoder_set",
+        "scan": SCAN,
+        "feature_input_hook": made.feature_input_hook,
+        "feature_output_hook": made.feature_output_hook,
+    }
+    (folder / "config.yaml").write_text(json.dumps(config))
+
+
+def change(record: Record, **fields: Any) -> Record:
+    """Copy a graph or its configuration with other values in some fields."""
+    changed = copy(record)
+    vars(changed).update(fields)
+    return changed
+
+
+def save_tokenizer(folder: Path, words: tuple[str, ...] = WORDS) -> None:
+    # Id 0 must not be BOS: circuit-tracer's search for it drops zeros.
+    ids = {word: index for index, word in enumerate(("<unk>", "<bos>", *words))}
+    raw = tokenizers.Tokenizer(tokenizers.models.WordLevel(ids, unk_token="<unk>"))
+    raw.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    raw.post_processor = tokenizers.processors.TemplateProcessing(
+        single="<bos> $A", special_tokens=[("<bos>", 1)]
+    )
+    transformers.PreTrainedTokenizerFast(
+        tokenizer_object=raw, bos_token="<bos>", unk_token="<unk>"
+    ).save_pretrained(folder)
+
+
+def _save_model(folder: Path) -> None:
+    config = transformers.LlamaConfig(
+        vocab_size=N_VOCABULARY,
+        hidden_size=D_MODEL,
+        intermediate_size=48,
+        num_hidden_layers=N_LAYERS,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        max_position_embeddings=512,
+        initializer_range=0.3,
+        bos_token_id=1,
+        tie_word_embeddings=True,
+    )
+    transformers.LlamaForCausalLM(config).save_pretrained(folder)
+
+
+def _make_transcoders() -> TranscoderSet:
+    transcoders = {
+        layer: SingleLayerTranscoder(D_MODEL, N_FEATURES, torch.relu, layer)
+        for layer in range(N_LAYERS)
+    }
+    for transcoder in transcoders.values():
+        for parameter in transcoder.parameters():
+            torch.nn.init.normal_(parameter, std=0.3).requires_grad_(False)
+    return TranscoderSet(
+        transcoders, feature_input_hook="mlp.hook_in", feature_output_hook="mlp.hook_out", scan=SCAN
+    )
