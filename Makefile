@@ -5,8 +5,9 @@ PLUGINS := $(wildcard plugins/*/pyproject.toml)
 export CLERP_TEST_DATA ?=
 WORK ?= build/work
 OUT ?= build/sample
+COLLECTED ?= build/collected
 
-.PHONY: demo test faults check benchmarks picture sample install install-test clean
+.PHONY: demo test faults browser collected check benchmarks picture sample system install install-test clean
 
 demo: install  ## Label a bundled real graph and print the table
 	mkdir -p $(DEMO)
@@ -22,7 +23,16 @@ test: install-test check  ## Everything that fits in 15 minutes
 	$(BIN)/pytest -q -n 2
 
 faults: install-test  ## Ten times as many damaged graphs, records and texts as make test tries
-	$(BIN)/pytest -q -n 2 --hypothesis-profile faults --timeout 3600 $$(grep -rl hypothesis tests --include='test_*.py')
+	$(BIN)/pytest -q -n 2 --hypothesis-profile faults --timeout 3600 $$(grep -rl hypothesis tests plugins --include='test_*.py')
+
+browser: install-test tests/browser/node_modules  ## Labelled graphs in circuit-tracer's own page, in Chromium
+	CLERP_BROWSER=1 $(BIN)/pytest -q tests/browser
+
+collected: install-test tests/browser/node_modules  ## What clerp collect writes of SmolLM2, checked by other code and in the page
+	test -f $(COLLECTED)/corpus.jsonl || $(BIN)/python graphs/smollm2-135m/materials.py --out $(COLLECTED)
+	rm -rf $(COLLECTED)/features
+	$(BIN)/clerp collect graphs/smollm2-135m/capital-of-france.json --model $(COLLECTED)/model --transcoders $(COLLECTED)/transcoders --corpus $(COLLECTED)/corpus.jsonl --tokens 40000 --out $(COLLECTED)/features
+	CLERP_COLLECTED=$(COLLECTED) CLERP_BROWSER=1 $(BIN)/pytest -q tests/collected tests/browser
 
 check: install-test  ## Style, types, import direction
 	$(BIN)/ruff check .
@@ -34,6 +44,7 @@ benchmarks: install-test  ## Ratios and times, side by side; asserts nothing
 	$(BIN)/python tests/benchmarks/graph_io.py
 	$(BIN)/python tests/benchmarks/startup.py
 	$(BIN)/python tests/benchmarks/stages.py
+	$(BIN)/python -m tests.benchmarks.remote_reading
 
 picture: install  ## Draw the README's picture again
 	$(BIN)/python graphs/draw_table.py
@@ -42,21 +53,29 @@ sample: install-test  ## Build the bundled graphs again from nothing; about an h
 	mkdir -p $(WORK) $(OUT)
 	$(BIN)/python graphs/smollm2-135m/build.py --work $(WORK) --out $(OUT)
 
+system:  ## Debian's packages that make browser needs; as root. Node.js 18 or later with npm must be there
+	apt-get update
+	apt-get install -y chromium
+
 install: .venv/core
 
 install-test: .venv/test
 
+# torch comes by itself first: later requirements would otherwise pull a CUDA build.
 .venv/core: pyproject.toml requirements.lock $(PLUGINS)
 	$(PYTHON) -m venv .venv
+	$(BIN)/pip install -q torch==2.13.0
 	$(BIN)/pip install -q -c requirements.lock hatchling editables
 	$(BIN)/pip install -q -c requirements.lock --no-build-isolation -e '.[litellm]' $(PLUGINS:%/pyproject.toml=-e %)
 	touch $@
 
-# torch comes by itself first: later requirements would otherwise pull a CUDA build.
 .venv/test: .venv/core
-	$(BIN)/pip install -q torch==2.13.0
 	$(BIN)/pip install -q -r requirements.lock
 	touch $@
 
+tests/browser/node_modules: tests/browser/package.json tests/browser/package-lock.json
+	npm ci --prefix tests/browser --ignore-scripts --no-audit --no-fund
+	touch $@
+
 clean:
-	rm -rf .venv demo build
+	rm -rf .venv demo build tests/browser/node_modules

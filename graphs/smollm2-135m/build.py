@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import shutil
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
@@ -19,12 +20,11 @@ from jaxtyping import Int
 from safetensors.torch import load_file
 from torch import Tensor
 
-from builder.activations import encode_corpus
 from builder.attribution import (
-    FeatureId,
     GraphFacts,
     list_features,
     load_replacement_model,
+    load_transcoder,
     trace_prompt,
     write_graph,
 )
@@ -33,13 +33,14 @@ from builder.config import BuildConfig, Prompt
 from builder.corpus import pack_corpus, read_sources
 from builder.decoders import load_clt, measure_quality, save_clt, solve_decoders
 from builder.errors import BuildError
-from builder.evidence import EvidenceSource, write_evidence, write_weights
 from builder.facts import count_evidence
 from builder.model import load_model, load_tokenizer, prepare_model
 from builder.storage import replacing, write_json, write_tensors
 from builder.transcoder import train_layers
-from builder.vocabulary import Vocabulary
+from builder.weights import write_weights
 from builder.workspace import Workspace
+from clerp.feature import FeatureId
+from clerp_circuit_tracer.collect import CollectSettings, collect
 
 logger = logging.getLogger("build")
 
@@ -62,8 +63,6 @@ def build_sample(config: BuildConfig, work: Workspace, out: Path) -> None:
     _train_clt(config, work, tokens)
     with work.timed("attribution"):
         _trace_prompts(config, work)
-    with work.timed("activations"):
-        _encode_corpus(config, work, tokens)
     with work.timed("evidence"):
         graphs = _write_graphs(config, work)
         features = _collect_features(work, graphs)
@@ -151,23 +150,10 @@ def _trace(work: Workspace, prompt: Prompt) -> Path:
     return work.traces / f"{prompt.slug}.pt"
 
 
-def _encode_corpus(
-    config: BuildConfig, work: Workspace, tokens: Int[Tensor, "sequence position"]
-) -> list[Path]:
-    return encode_corpus(
-        load_model(work.model),
-        load_clt(work.clt).encoders,
-        tokens,
-        work.activations,
-        shard_sequences=config.shard_sequences,
-        batch_sequences=config.batch_sequences,
-    )
-
-
 def _collect_features(work: Workspace, graphs: list[GraphFacts]) -> list[FeatureId]:
     files = [work.graphs / facts.slug / f"{facts.slug}.json" for facts in graphs]
     found = set().union(*(list_features(file) for file in files))
-    return sorted(found, key=lambda feature: (feature.layer, feature.index))
+    return sorted(found)
 
 
 def _write_evidence(
@@ -176,17 +162,17 @@ def _write_evidence(
     tokens: Int[Tensor, "sequence position"],
     features: list[FeatureId],
 ) -> None:
-    clt = load_clt(work.clt)
-    source = EvidenceSource(
-        scan=config.scan,
-        model=load_model(work.model),
-        clt=clt,
-        tokens=tokens,
-        activation_shards=sorted(work.activations.glob("*.safetensors")),
-        vocabulary=Vocabulary(load_tokenizer(work.model)),
-    )
-    write_evidence(source, features, config.evidence, work.features)
-    write_weights(clt, features, work.weights)
+    if not work.features.exists():
+        collect(
+            features,
+            model=work.model,
+            transcoders=load_transcoder(work.clt, config.scan),
+            corpus=tokens,
+            out=work.features,
+            device="cpu",
+            settings=CollectSettings(seed=config.seed, **asdict(config.evidence)),
+        )
+    write_weights(load_clt(work.clt), features, work.weights)
 
 
 def _collect_facts(config: BuildConfig, work: Workspace, graphs: list[GraphFacts]) -> object:

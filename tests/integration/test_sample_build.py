@@ -94,13 +94,13 @@ def test_evidence_is_what_the_shipped_rows_compute(miniature: Miniature) -> None
         activations = activations * (activations > weights["threshold"][row])
         activations[:, 0] = 0
         record = evidence[layer, index]
-        assert record["act_max"] == pytest.approx(activations.max().item(), rel=1e-3)
+        assert record["act_max"] == pytest.approx(activations.max().item(), rel=1e-4)
         for group in record["examples_quantiles"]:
             for example in group["examples"]:
                 found = _locate(example["tokens"], texts)
                 expected = activations[found.sequence, found.start : found.start + WINDOW]
                 acts = example["tokens_acts_list"]
-                assert acts == pytest.approx(expected.tolist(), rel=1e-3, abs=1e-3)
+                assert acts == pytest.approx(expected.tolist(), rel=1e-4, abs=1e-4)
 
 
 def test_examples_are_distinct_whole_windows_in_falling_ranges(miniature: Miniature) -> None:

@@ -11,8 +11,10 @@ import torch
 from circuit_tracer import attribute
 from circuit_tracer.graph import Graph, compute_graph_scores
 from circuit_tracer.replacement_model.replacement_model_nnsight import NNSightReplacementModel
-from circuit_tracer.transcoder.cross_layer_transcoder import load_clt
+from circuit_tracer.transcoder.cross_layer_transcoder import CrossLayerTranscoder, load_clt
 from circuit_tracer.utils import create_graph_files
+
+from clerp.feature import FeatureId
 
 from .config import AttributionConfig, Prompt
 from .errors import BuildError
@@ -21,14 +23,6 @@ from .storage import replacing
 logger = logging.getLogger(__name__)
 
 FEATURE_TYPE = "cross layer transcoder"
-
-
-@dataclass(frozen=True)
-class FeatureId:
-    """A feature's place in the transcoder."""
-
-    layer: int
-    index: int
 
 
 @dataclass(frozen=True)
@@ -60,20 +54,23 @@ class GraphFacts:
     links: int
 
 
-def load_replacement_model(model: Path, clt: Path, scan: str) -> NNSightReplacementModel:
-    """Load the model with the CLT in circuit-tracer's nnsight backend, float32 on the CPU."""
-    cpu = torch.device("cpu")
-    transcoder = load_clt(
+def load_transcoder(clt: Path, scan: str) -> CrossLayerTranscoder:
+    """Load the CLT as circuit-tracer holds it, float32 on the CPU."""
+    return load_clt(
         str(clt),
         feature_input_hook="mlp.hook_in",
         feature_output_hook="mlp.hook_out",
         scan=scan,
-        device=cpu,
+        device=torch.device("cpu"),
         dtype=torch.float32,
         lazy_decoder=False,
     )
+
+
+def load_replacement_model(model: Path, clt: Path, scan: str) -> NNSightReplacementModel:
+    """Load the model with the CLT in circuit-tracer's nnsight backend, float32 on the CPU."""
     return NNSightReplacementModel.from_pretrained_and_transcoders(
-        str(model), transcoder, device=cpu, dtype=torch.float32
+        str(model), load_transcoder(clt, scan), device=torch.device("cpu"), dtype=torch.float32
     )
 
 

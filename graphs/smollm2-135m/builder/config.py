@@ -110,8 +110,8 @@ class EvidenceConfig:
         spacing: Fewest tokens between two peaks of one text.
         distinct: Two examples differ within so many tokens on either side of the peak.
         logit_tokens: Promoted tokens, and as many suppressed ones.
-        percentiles: Steps of `quantile_values`: 20 gives 0 %, 5 %, ... 100 %.
-        histogram_bins: Equal bins between zero and the greatest activation.
+        percentiles: Length of `quantile_values`: 1 %, 2 %, ... 100 %.
+        histogram_bins: Equal bins between the least and the greatest activation.
     """
 
     top_examples: int = 20
@@ -121,7 +121,7 @@ class EvidenceConfig:
     spacing: int = 16
     distinct: int = 8
     logit_tokens: int = 10
-    percentiles: int = 20
+    percentiles: int = 100
     histogram_bins: int = 40
 
 

@@ -34,7 +34,6 @@ class Workspace:
         quality: Reconstruction on held-out text.
         traces: Unpruned graphs.
         graphs: Pruned graphs, one folder a prompt.
-        activations: Every activation on the corpus.
         features: The evidence.
         weights: Rows of the graphs' features.
     """
@@ -50,7 +49,6 @@ class Workspace:
     quality: Path
     traces: Path
     graphs: Path
-    activations: Path
     features: Path
     weights: Path
 
@@ -69,7 +67,6 @@ class Workspace:
             quality=root / "quality.json",
             traces=root / "traces",
             graphs=root / "graphs",
-            activations=root / "activations",
             features=root / "features",
             weights=root / "weights.safetensors",
         )
