@@ -104,7 +104,27 @@ def test_no_command_of_a_document_is_left_out() -> None:
         assert {line.split()[0] for line in block.splitlines() if line.strip()} <= known, path
 
 
-COMMANDS = [(path, block) for path, block in list_blocks("bash") if list_lines(block, "clerp")]
+BUILT = "build/"
+"""Commands on what only a longer build makes; `make collected` runs them."""
+COMMANDS = [
+    (path, block)
+    for path, block in list_blocks("bash")
+    if list_lines(block, "clerp") and BUILT not in block
+]
+
+
+def test_commands_on_what_was_built_are_those_that_make_runs() -> None:
+    built = [
+        line
+        for _, block in list_blocks("bash")
+        for line in list_lines(block, "clerp")
+        if BUILT in line
+    ]
+    planned = subprocess.run(
+        ["make", "--dry-run", "collected", "BIN=bin"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert len(built) == 1
+    assert f"bin/{built[0]}\n" in planned.stdout
 
 
 @pytest.mark.parametrize("block", name_blocks(COMMANDS))

@@ -264,7 +264,7 @@ def test_only_the_bytes_of_the_record_are_read(tmp_path, monkeypatch):
             taken.append(n)
             return self._file.read(n)
 
-    monkeypatch.setattr(Path, "open", lambda self, *args: Watched(opened(self, *args)))
+    monkeypatch.setattr(Path, "open", lambda self, *a, **more: Watched(opened(self, *a, **more)))
     assert isinstance(next(source.read([FeatureId(0, 31)])), FeatureEvidence)
     assert sum(taken) == len(pack(make_record(FeatureId(0, 31))))
 
