@@ -12,20 +12,20 @@ from circuit_tracer import Graph, attribute
 from circuit_tracer.replacement_model.replacement_model_nnsight import NNSightReplacementModel
 from circuit_tracer.transcoder.single_layer_transcoder import SingleLayerTranscoder, TranscoderSet
 from circuit_tracer.utils import create_graph_files
+from tests.tiny_llama import D_MODEL, N_LAYERS, make_llama
 
 WORDS = ("one", "two", "three", "four", "five", "six", "seven", "eight")
 Record = TypeVar("Record")
 
 SCAN = "tiny/transcoders"
-N_LAYERS, D_MODEL, N_FEATURES, N_VOCABULARY = 2, 32, 40, 16
+N_FEATURES, N_VOCABULARY = 40, 16
 
 
 def trace_graph(folder: Path) -> Graph:
     """Attribute a prompt; model and tokenizer are left in the folder."""
     torch.set_num_threads(1)
-    torch.manual_seed(0)
     save_tokenizer(folder)
-    _save_model(folder)
+    make_llama(N_VOCABULARY, tie_word_embeddings=True).save_pretrained(folder)
     model = NNSightReplacementModel.from_pretrained_and_transcoders(
         str(folder), _make_transcoders(), device=torch.device("cpu"), dtype=torch.float32
     )
@@ -73,22 +73,6 @@ def save_tokenizer(folder: Path, words: tuple[str, ...] = WORDS) -> None:
     transformers.PreTrainedTokenizerFast(
         tokenizer_object=raw, bos_token="<bos>", unk_token="<unk>"
     ).save_pretrained(folder)
-
-
-def _save_model(folder: Path) -> None:
-    config = transformers.LlamaConfig(
-        vocab_size=N_VOCABULARY,
-        hidden_size=D_MODEL,
-        intermediate_size=48,
-        num_hidden_layers=N_LAYERS,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        max_position_embeddings=512,
-        initializer_range=0.3,
-        bos_token_id=1,
-        tie_word_embeddings=True,
-    )
-    transformers.LlamaForCausalLM(config).save_pretrained(folder)
 
 
 def _make_transcoders() -> TranscoderSet:

@@ -268,38 +268,18 @@ def _save_model(folder: Path, texts: list[str]) -> Any:
     """Save a random two-layer Llama and a byte-level tokenizer that puts BOS in front."""
     import tokenizers
     import transformers
+    from tests.tiny_llama import SPECIAL, make_llama, train_tokenizer
 
-    raw = tokenizers.Tokenizer(tokenizers.models.BPE())
-    raw.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
-    raw.decoder = tokenizers.decoders.ByteLevel()
-    # Id 0 must not be BOS: circuit-tracer's search for it drops zeros.
-    trainer = tokenizers.trainers.BpeTrainer(
-        vocab_size=320,
-        special_tokens=["<unk>", "<bos>"],
-        initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    raw.train_from_iterator(texts, trainer)
+    raw = train_tokenizer(texts, 320)
     raw.post_processor = tokenizers.processors.TemplateProcessing(
         single="<bos> $A", special_tokens=[("<bos>", 1)]
     )
+    unknown, bos = SPECIAL
     tokenizer = transformers.PreTrainedTokenizerFast(
-        tokenizer_object=raw, bos_token="<bos>", unk_token="<unk>"
+        tokenizer_object=raw, bos_token=bos, unk_token=unknown
     )
-    config = transformers.LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=32,
-        intermediate_size=48,
-        num_hidden_layers=N_LAYERS,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        max_position_embeddings=128,
-        initializer_range=0.3,
-        bos_token_id=1,
-        tie_word_embeddings=True,
-    )
-    torch.manual_seed(0)
-    transformers.LlamaForCausalLM(config).save_pretrained(folder)
+    model = make_llama(len(tokenizer), max_position_embeddings=128, tie_word_embeddings=True)
+    model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return tokenizer
 

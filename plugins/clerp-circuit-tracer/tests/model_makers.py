@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import tokenizers
 import torch
 import transformers
 import yaml
 from circuit_tracer.transcoder.activation_functions import JumpReLU, TopK
 from circuit_tracer.transcoder.cross_layer_transcoder import CrossLayerTranscoder
 from circuit_tracer.transcoder.single_layer_transcoder import SingleLayerTranscoder, TranscoderSet
+from tests.tiny_llama import BOS, D_MODEL, N_LAYERS, SPECIAL, make_llama, train_tokenizer
 from tests.unit.graph.conftest import build_graph
 from torch import Tensor
 from torch.nn import functional
@@ -22,8 +22,7 @@ from clerp.feature import FeatureId
 from clerp_circuit_tracer.collect.activity import Batch, Row
 from clerp_circuit_tracer.collect.transcoders import Hooks, Transcoders
 
-N_LAYERS, D_MODEL, N_FEATURES, K = 2, 32, 48, 6
-BOS = 1
+N_FEATURES, K = 48, 6
 SCAN = "tiny/transcoders"
 HOOKS = Hooks("mlp.hook_in", "mlp.hook_out")
 WANTED = tuple(FeatureId(layer, index) for layer in range(N_LAYERS) for index in (0, 7, 21, 40))
@@ -51,42 +50,23 @@ def write_texts(count: int, seed: int = 7) -> list[str]:
 
 
 def save_model(folder: Path, **config: Any) -> Path:
-    """Save a random Llama and a byte-level tokenizer that puts BOS in front."""
-    torch.manual_seed(0)
+    """Save a random Llama and a byte-level tokenizer."""
     tokenizer = make_byte_tokenizer()
     sizes = {
-        "vocab_size": len(tokenizer),
-        "hidden_size": D_MODEL,
-        "intermediate_size": 48,
-        "num_hidden_layers": N_LAYERS,
-        "num_attention_heads": 2,
-        "num_key_value_heads": 1,
         "max_position_embeddings": 128,
-        "initializer_range": 0.3,
-        "bos_token_id": BOS,
         # No layer's default, which TransformerLens would take for it.
         "rope_theta": 500.0,
         "tie_word_embeddings": False,
     }
-    model = transformers.LlamaForCausalLM(transformers.LlamaConfig(**(sizes | config)))
+    model = make_llama(len(tokenizer), **(sizes | config))
     torch.nn.init.uniform_(model.model.norm.weight, 0.2, 2.0)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 
 
-def make_byte_tokenizer(special: Sequence[str] = ("<unk>", "<bos>")) -> Any:
-    raw = tokenizers.Tokenizer(tokenizers.models.BPE())
-    raw.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
-    raw.decoder = tokenizers.decoders.ByteLevel()
-    # Id 0 must not be BOS: circuit-tracer's search for it drops zeros.
-    trainer = tokenizers.trainers.BpeTrainer(
-        vocab_size=330,
-        special_tokens=list(special),
-        initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    raw.train_from_iterator(write_texts(200), trainer)
+def make_byte_tokenizer(special: Sequence[str] = SPECIAL) -> Any:
+    raw = train_tokenizer(write_texts(200), 330, special)
     return transformers.PreTrainedTokenizerFast(tokenizer_object=raw, bos_token=special[-1])
 
 

@@ -145,7 +145,11 @@ def _make_config(
     if not Path(name).is_dir():
         return _without_tokenizer(convert(name))
     if getattr(given, "rope_scaling", None):
-        raise NotImplementedError("the rotary angles of a folder cannot be scaled")
+        raise InputError(
+            "TransformerLens cannot scale the rotary angles of a folder",
+            where=name,
+            remedy=_INSTEAD,
+        )
     with tempfile.TemporaryDirectory() as neutral:
         # TransformerLens judges a model by what its path contains: `llama`, `gemma-2-`.
         alias = Path(neutral) / "model"
