@@ -25,6 +25,7 @@ import clerp
 from clerp.errors import LabelerError
 from clerp.ledger import open_ledger
 from clerp.naming import find as find_plugin
+from clerp.plugins import list_commands
 
 Run = Callable[..., Outcome]
 MODEL = "openai/gpt-4o-mini"
@@ -362,5 +363,14 @@ def test_help_names_every_command() -> None:
         text=True,
         check=True,
     )
-    for command in ("label", "route", "why", "plugins", "config"):
+    for command in ("label", "route", "why", "plugins", "config", *list_commands()):
         assert command in done.stdout
+
+
+@pytest.mark.parametrize(
+    "command", ["label", "route", "why", "plugins", "config show", *list_commands()]
+)
+def test_help_of_a_command_shows_its_flags(run: Run, command: str) -> None:
+    outcome = run(*command.split(), "--help")
+    assert outcome.code == 0, outcome
+    assert "--help" in outcome.out

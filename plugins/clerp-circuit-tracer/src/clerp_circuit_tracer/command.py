@@ -17,20 +17,23 @@ if TYPE_CHECKING:
 
 def collect(
     graphs: Annotated[
-        list[Path], typer.Argument(help="Attribution graphs, JSON, .gz or .zst, of one set.")
+        list[Path],
+        typer.Argument(help="Attribution graphs of one transcoder set: JSON, .gz, .zst; .pt."),
     ],
     model: Annotated[str, typer.Option(help="The graphs' model: name on HuggingFace, or folder.")],
     corpus: Annotated[
         str,
         typer.Option(
-            help="Text file, folder of *.txt, .jsonl, .jsonl.gz or hf:NAME[:CONFIG][:SPLIT]."
+            help="Text file, folder of *.txt, .jsonl, .jsonl.gz or, of HuggingFace's data sets, "
+            "hf:NAME, hf:NAME:CONFIG or hf:NAME:CONFIG:SPLIT."
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder to write, for --features.")] = Path("features"),
     transcoders: Annotated[
         str | None,
         typer.Option(
-            help="OWNER/REPO[//SUB][@REVISION], or folder. Default: what the graphs name."
+            help="OWNER/REPO, with //FOLDER and @REVISION where there are, or a folder of yours. "
+            "Default: what the graphs name."
         ),
     ] = None,
     tokens: Annotated[
