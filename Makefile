@@ -7,7 +7,7 @@ WORK ?= build/work
 OUT ?= build/sample
 COLLECTED ?= build/collected
 
-.PHONY: demo test faults browser collected check benchmarks picture sample system install install-test clean
+.PHONY: demo test faults browser collected check benchmarks benchmark-collect picture sample system install install-test clean
 
 demo: install  ## Label a bundled real graph and print the table
 	mkdir -p $(DEMO)
@@ -28,11 +28,16 @@ faults: install-test  ## Ten times as many damaged graphs, records and texts as 
 browser: install-test tests/browser/node_modules  ## Labelled graphs in circuit-tracer's own page, in Chromium
 	CLERP_BROWSER=1 $(BIN)/pytest -q tests/browser
 
-collected: install-test tests/browser/node_modules  ## What clerp collect writes of SmolLM2, checked by other code and in the page
-	test -f $(COLLECTED)/corpus.jsonl || $(BIN)/python graphs/smollm2-135m/materials.py --out $(COLLECTED)
+collected: install-test tests/browser/node_modules $(COLLECTED)/corpus.jsonl  ## What clerp collect writes of SmolLM2, checked by other code and in the page
 	rm -rf $(COLLECTED)/features
 	$(BIN)/clerp collect graphs/smollm2-135m/capital-of-france.json --model $(COLLECTED)/model --transcoders $(COLLECTED)/transcoders --corpus $(COLLECTED)/corpus.jsonl --tokens 40000 --out $(COLLECTED)/features
 	CLERP_COLLECTED=$(COLLECTED) CLERP_BROWSER=1 $(BIN)/pytest -q tests/collected tests/browser
+
+benchmark-collect: install-test $(COLLECTED)/corpus.jsonl  ## clerp collect beside the bare forward pass, and its memory
+	$(BIN)/python tests/benchmarks/collecting.py $(COLLECTED)
+
+$(COLLECTED)/corpus.jsonl: | install-test
+	$(BIN)/python graphs/smollm2-135m/materials.py --out $(COLLECTED)
 
 check: install-test  ## Style, types, import direction
 	$(BIN)/ruff check .

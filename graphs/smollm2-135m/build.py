@@ -39,6 +39,7 @@ from builder.storage import replacing, write_json, write_tensors
 from builder.transcoder import train_layers
 from builder.weights import write_weights
 from builder.workspace import Workspace
+from clerp.errors import ClerpError
 from clerp.feature import FeatureId
 from clerp_circuit_tracer.collect import CollectSettings, collect
 
@@ -215,7 +216,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
     try:
         build_sample(BuildConfig(), Workspace.under(arguments.work), arguments.out)
-    except BuildError as error:
+    except (BuildError, ClerpError) as error:
         parser.exit(1, f"build failed: {error}\n")
 
 

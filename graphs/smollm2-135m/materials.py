@@ -93,6 +93,8 @@ def write_transcoders(rows: FeatureRows, n_features: int, scan: str, folder: Pat
             "feature_input_hook": "mlp.hook_in",
             "feature_output_hook": "mlp.hook_out",
             "scan": scan,
+            # One decoder row stands for all that a feature of the CLT writes.
+            "promoted_from": "summed",
         }
         (partial / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
 

@@ -286,7 +286,8 @@ def main() -> None:
         tell(f"clerp: {fault}")
         sys.exit(fault.exit_code)
     except TyperException as fault:
-        tell(f"clerp: {fault.format_message().rstrip('.')}. Run: clerp --help")
+        place = getattr(getattr(fault, "ctx", None), "command_path", "clerp")
+        tell(f"clerp: {fault.format_message().rstrip('.')}. Run: {place} --help")
         sys.exit(1)
     except BaseException:  # cancelled work has many faces
         if not _termination.came:
@@ -299,13 +300,14 @@ def main() -> None:
 
 
 _OWN_COMMANDS = {
-    command.callback.__name__ for command in app.registered_commands if command.callback
+    *(command.callback.__name__ for command in app.registered_commands if command.callback),
+    *(str(group.name) for group in app.registered_groups),
 }
 
 
 def _add_commands(asked: str) -> None:
     """Add the command of a plugin that is asked for, or all of them where help is."""
-    from clerp.plugins import find_command, is_command, list_commands
+    from clerp.plugins import is_command, list_commands
 
     installed = list_commands()
     if taken := sorted(_OWN_COMMANDS.intersection(installed)):
@@ -315,7 +317,20 @@ def _add_commands(asked: str) -> None:
     wanted = [asked] if is_command(asked) else installed if asked.startswith("-") else []
     for name in wanted:
         if name not in {command.name for command in app.registered_commands}:
-            app.command(name)(find_command(name))
+            _add_command(name, only_listed=name != asked)
+
+
+def _add_command(name: str, *, only_listed: bool) -> None:
+    from rich.markup import escape
+
+    from clerp.plugins import find_command
+
+    try:
+        app.command(name)(find_command(name))
+    except PluginError as fault:
+        if not only_listed:
+            raise
+        app.command(name, help=escape(f"Cannot be used: {fault}"))(lambda: None)
 
 
 class _Termination:

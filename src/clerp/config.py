@@ -24,6 +24,9 @@ RECORD = "the graph's own record"
 _FLAG = "flag"
 _ENVIRONMENT = "CLERP_"
 
+# Tables, for which a variable has no room.
+_ONLY_IN_FILE = ("transcoder_sets",)
+
 Existing = Literal["keep", "compare", "replace"]
 
 
@@ -163,7 +166,7 @@ def _read_environment(environment: Mapping[str, str]) -> dict[str, object]:
     return {
         name: environment[_variable(name)]
         for name in Settings.model_fields
-        if _variable(name) in environment
+        if name not in _ONLY_IN_FILE and _variable(name) in environment
     }
 
 
@@ -191,7 +194,7 @@ def _validate(values: Mapping[str, object], origins: Mapping[str, str]) -> Setti
 def _explain(fault: "ErrorDetails", origins: Mapping[str, str]) -> UsageError:
     """Name a setting as it was written where it was given."""
     name = ".".join(str(part) for part in fault["loc"])
-    origin = origins.get(name, "")
+    origin = origins.get(name.partition(".")[0], "")
     said = f"{fault['msg'][:1].lower()}{fault['msg'][1:]}"
     if fault["type"] == "extra_forbidden":
         where = "" if origin == _FLAG else origin

@@ -87,7 +87,7 @@ class Reader(Protocol):
 
 @runtime_checkable
 class Source(Protocol):
-    """Where activation examples are read from."""
+    """Where activation examples are read from; one that asks a server is a `Remote` too."""
 
     name: str
     """What an output calls this source; never a path of this machine."""
@@ -226,7 +226,7 @@ def find_reader(source: object) -> Reader | None:
         PluginError: More than one registers it, or a dependency is missing.
     """
     if isinstance(source, str | Path):
-        names = [Path(source).suffix]
+        names = [Path(source).suffix.lower()]
     else:
         names = [f"{base.__module__}.{base.__qualname__}" for base in type(source).__mro__]
     for name in names:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clerp.config import Settings
-from clerp.errors import EvidenceError, MissingEvidenceError, PluginError
+from clerp.errors import EvidenceError, MissingEvidenceError, PluginError, UsageError
 from clerp.evidence import EvidenceGap, FeatureEvidence
 from clerp.feature import FeatureId
-from clerp.graph import AttributionGraph, GraphInput
-from clerp.origins import Origin, list_origins
+from clerp.graph import AttributionGraph, GraphInput, shorten
+from clerp.origins import Origin, list_origins, normalise_set
 from clerp.plugins import Remote, Source, find, is_registered
 from clerp.progress import Progress, ReportProgress
 
@@ -39,11 +39,16 @@ def choose_origins(
     the graph's own metadata says where its transcoders keep their features.
     """
     if settings.features is not None:
-        return (Origin(_name_source(settings.features), "it was asked for"),)
+        source = _name_source(settings.features)
+        return (Origin(source, "it was asked for", is_certain=True),)
     beside = _find_beside(given)
     if beside is not None and beside.is_dir():
-        return (Origin(f"{_FOLDER}{beside}", "it lies beside the graph"),)
-    return list_origins(graph.metadata, settings.transcoder_sets)
+        return (Origin(f"{_FOLDER}{beside}", "it lies beside the graph", is_certain=True),)
+    own_sets = {
+        normalise_set(name): [_name_source(source) for source in sources]
+        for name, sources in settings.transcoder_sets.items()
+    }
+    return list_origins(graph.metadata, own_sets)
 
 
 def read_evidence(
@@ -70,14 +75,15 @@ def read_evidence(
     features = sorted({feature for graph in graphs for feature in graph.features})
     tried: list[str] = []
     for origin in origins:
-        report(Progress("evidence", 0, len(features), _announce(origin, settings)))
         try:
-            return _read_all(_open(origin, settings), origin, features, report)
+            source = _open(origin, settings)
+            report(Progress("evidence", 0, len(features), _announce(origin, settings)))
+            return _read_all(source, origin, features, report)
         except MissingEvidenceError as missing:
-            if _is_certain(origin, settings):
+            if origin.is_certain:
                 raise
-            tried.append(f"{origin.source} ({missing.what})")
-            report(Progress("evidence", 0, len(features), f"{origin.source}: {missing.what}"))
+            tried.append(f"{shorten(origin.source)}: {missing.what}")
+            report(Progress("evidence", 0, len(features), tried[-1]))
     raise _tell_missing(graphs[0], given, tried, settings)
 
 
@@ -92,25 +98,20 @@ def _find_beside(given: GraphInput) -> Path | None:
     return Path(given).parent / "features" if isinstance(given, str | Path) else None
 
 
-def _is_certain(origin: Origin, settings: Settings) -> bool:
-    """Say whether no other place is looked at: one was asked for, or lies beside the graph."""
-    return settings.features is not None or origin.source.startswith(_FOLDER)
-
-
 def _announce(origin: Origin, settings: Settings) -> str:
-    if origin.source.startswith(_FOLDER):
+    if origin.is_certain and origin.source.startswith(_FOLDER):
         return ""
     where = "the cache of " if settings.offline else ""
-    return f"Activation examples: {where}{origin.source}, because {origin.because}"
+    return f"Activation examples: {where}{shorten(origin.source)}, because {origin.because}"
 
 
 def _open(origin: Origin, settings: Settings) -> Source:
     try:
         source = find("sources", origin.source)
-    except PluginError as absent:
-        if _is_certain(origin, settings):
+    except (PluginError, UsageError) as unfit:
+        if origin.is_certain:
             raise
-        raise MissingEvidenceError(str(absent)) from absent
+        raise MissingEvidenceError(str(unfit)) from unfit
     return source.offline() if settings.offline and isinstance(source, Remote) else source
 
 

@@ -22,7 +22,8 @@ from tests.tiny_graph import (
 )
 
 import clerp
-from clerp.errors import LabelerError
+from clerp.cli import app
+from clerp.errors import LabelerError, PluginError
 from clerp.ledger import open_ledger
 from clerp.naming import find as find_plugin
 from clerp.plugins import list_commands
@@ -159,6 +160,22 @@ def test_why_does_not_ask_what_was_not_asked(run: Run, fake: FakeLlm) -> None:
     assert "was not asked about this yet" in told["reason"]
     assert told["label"] is None
     assert fake.requests == []
+
+
+def test_offline_no_llm_is_asked_and_answers_come_from_the_ledger(run: Run, fake: FakeLlm) -> None:
+    narrow = "input=-999:-998,output=998:999,cross=-8:8"
+    options = ("--rule", "protocol", "--threshold", "0.001", "--windows", narrow, "--llm", MODEL)
+    refused = run("label", "graph.json", *options, "--offline")
+    assert refused.code == 2
+    assert "--offline" in refused.err
+    assert fake.requests == []
+
+    fake.answers(*[chat(GOOD_ANSWER)] * N_FEATURES)
+    assert run("label", "graph.json", *options).code == 0
+    written = Path("graph.labeled.json").read_bytes()
+    assert run("label", "graph.json", *options, "--offline").code == 0
+    assert Path("graph.labeled.json").read_bytes() == written
+    assert len(fake.requests) == N_FEATURES
 
 
 def test_a_feature_that_fails_is_exit_2_and_all_others_are_written(run: Run, fake: FakeLlm) -> None:
@@ -374,3 +391,40 @@ def test_help_of_a_command_shows_its_flags(run: Run, command: str) -> None:
     outcome = run(*command.split(), "--help")
     assert outcome.code == 0, outcome
     assert "--help" in outcome.out
+
+
+def test_bad_usage_of_a_command_leads_to_its_own_help(run: Run) -> None:
+    assert run("label").err.endswith("Run: clerp label --help\n")
+
+
+def break_command(name: str) -> None:
+    raise PluginError("command 'collect' needs the module 'x'", remedy="Run: pip install 'y[z]'")
+
+
+def test_a_broken_command_of_a_plugin_costs_only_itself(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = [command for command in app.registered_commands if command.name is None]
+    monkeypatch.setattr(app, "registered_commands", list(own))
+    monkeypatch.setattr("clerp.plugins.find_command", break_command)
+    monkeypatch.setattr("clerp.plugins.list_commands", lambda: ["collect"])
+
+    listed = run("--help")
+    assert listed.code == 0
+    assert "Cannot be used" in listed.out
+    monkeypatch.setattr(app, "registered_commands", list(own))
+    asked = run("collect", "graph.json")
+    assert (asked.code, asked.err) == (
+        1,
+        "clerp: command 'collect' needs the module 'x'. Run: pip install 'y[z]'\n",
+    )
+
+
+@pytest.mark.parametrize("taken", ["label", "config"])
+def test_a_plugin_cannot_take_a_command_of_clerps_own(
+    run: Run, monkeypatch: pytest.MonkeyPatch, taken: str
+) -> None:
+    monkeypatch.setattr("clerp.plugins.list_commands", lambda: [taken])
+    outcome = run("plugins")
+    assert outcome.code == 1
+    assert f"registers '{taken}', a command of clerp's own" in outcome.err

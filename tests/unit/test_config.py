@@ -256,3 +256,16 @@ def test_a_fault_does_not_repeat_what_may_be_a_secret(folder: Path):
     url = "postgresql://ada:s3cret@db.example/clerp"
     (folder / CONFIG_FILE).write_text(f"ledger = ['{url}']\n")
     assert "s3cret" not in str(refuse(folder))
+
+
+def test_sets_of_ones_own_stand_in_the_file_and_their_faults_too(tmp_path: Path):
+    file = tmp_path / CONFIG_FILE
+    file.write_text('[transcoder_sets]\n"our-clt" = ["folder:/data"]\n')
+    resolved = resolve_settings({}, environment={"CLERP_TRANSCODER_SETS": "x"}, folder=tmp_path)
+    assert resolved.settings.transcoder_sets == {"our-clt": ["folder:/data"]}
+    assert resolved.origins["transcoder_sets"] == CONFIG_FILE
+
+    file.write_text('[transcoder_sets]\n"our-clt" = "folder:/data"\n')
+    with pytest.raises(UsageError, match=r"transcoder_sets\.our-clt") as raised:
+        resolve_settings({}, environment={}, folder=tmp_path)
+    assert raised.value.where == CONFIG_FILE

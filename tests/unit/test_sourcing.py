@@ -8,7 +8,13 @@ from tests.pools import make_texts
 from tests.unit.graph.conftest import build_graph
 
 from clerp.config import Settings
-from clerp.errors import EvidenceError, MissingEvidenceError, PluginError, RemoteError
+from clerp.errors import (
+    EvidenceError,
+    MissingEvidenceError,
+    PluginError,
+    RemoteError,
+    UsageError,
+)
 from clerp.evidence import EvidenceGap
 from clerp.feature import FeatureId
 from clerp.graph import read_graph
@@ -78,7 +84,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> Installed:
     return made
 
 
-ASKED_FOR = Origin("first:a", "it was asked for")
+ASKED_FOR = Origin("first:a", "it was asked for", is_certain=True)
 
 
 def read(*origins: Origin, report: Any = ignore_progress, **settings: Any) -> Sourced:
@@ -122,16 +128,16 @@ def test_where_no_place_has_examples_all_that_was_tried_is_listed(installed: Ins
     with pytest.raises(MissingEvidenceError, match="no activation examples found") as raised:
         read(FIRST, SECOND)
     assert raised.value.where == "a/graph.json"
-    for part in (str(Path("a/features")), "first:a (none of the 2", "second:b (no such set)"):
+    for part in (str(Path("a/features")), "first:a: none of the 2", "second:b: no such set"):
         assert part in raised.value.remedy
 
 
 def test_a_place_that_was_asked_for_speaks_for_itself(installed: Installed):
     installed.sources["first:a"].answer = failing(MissingEvidenceError("no such repository"))
     with pytest.raises(MissingEvidenceError, match="no such repository"):
-        read(ASKED_FOR, features="first:a")
+        read(ASKED_FOR)
     with pytest.raises(PluginError, match="there is no source"):
-        read(Origin("third:c", "it was asked for"), features="third:c")
+        read(Origin("third:c", "it was asked for", is_certain=True))
 
 
 def test_a_source_that_breaks_its_contract_is_never_replaced_by_another(installed: Installed):
@@ -148,14 +154,19 @@ def test_a_graph_that_leads_nowhere_says_what_to_do(installed: Installed):
 
 
 def test_who_is_asked_is_told_before_it_is_asked(installed: Installed):
-    told: list[tuple[str, list[str]]] = []
+    told: list[tuple[str, int]] = []
+
+    installed.sources["first:a"].answer = lambda feature: (
+        read_one.append(feature) or answer(feature)
+    )
+    read_one: list[FeatureId] = []
 
     def report(progress: Progress) -> None:
         if progress.note:
-            told.append((progress.note, list(installed.asked)))
+            told.append((progress.note, len(read_one)))
 
     read(FIRST, report=report)
-    assert told == [("Activation examples: first:a, because metadata.scan is a", [])]
+    assert told == [("Activation examples: first:a, because metadata.scan is a", 0)]
 
 
 def test_that_a_place_has_none_is_told_before_the_next_is_asked(installed: Installed):
@@ -169,11 +180,37 @@ def test_that_a_place_has_none_is_told_before_the_next_is_asked(installed: Insta
     ]
 
 
-def test_a_folder_is_not_worth_a_note(installed: Installed):
+@pytest.mark.parametrize(("is_certain", "n_notes"), [(True, 0), (False, 1)])
+def test_a_folder_is_worth_a_note_where_the_graph_led_to_it(
+    installed: Installed, is_certain: bool, n_notes: int
+):
     installed.sources["folder:x"] = FakeSource("folder")
     told: list[Progress] = []
-    read(Origin("folder:x", "it lies beside the graph"), report=told.append)
-    assert {progress.note for progress in told} == {""}
+    read(Origin("folder:x", "metadata.scan is x", is_certain), report=told.append)
+    assert sum(bool(progress.note) for progress in told) == n_notes
+
+
+def test_a_folder_beside_the_graph_is_never_replaced_by_another_place(installed: Installed):
+    installed.sources["folder:x"] = FakeSource("folder", lack)
+    beside = Origin("folder:x", "it lies beside the graph", is_certain=True)
+    with pytest.raises(MissingEvidenceError, match="none of the 2 features"):
+        read(beside, SECOND)
+
+
+def test_a_place_that_the_graph_names_wrongly_leads_to_the_next(installed: Installed):
+    def refuse(kind: str, name: str) -> FakeSource:
+        if name == "first:a":
+            raise UsageError("'a' is no source set")
+        return installed.sources[name]
+
+    told: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("clerp.sourcing.find", refuse)
+        found = read(FIRST, SECOND, report=lambda progress: told.append(progress.note))
+        assert found.source == "second:b"
+        assert "first:a: 'a' is no source set" in told
+        with pytest.raises(UsageError):
+            read(ASKED_FOR)
 
 
 def test_offline_a_remote_source_answers_from_what_it_kept(installed: Installed):
@@ -203,6 +240,7 @@ def test_what_is_asked_for_comes_alone_then_what_lies_beside_then_what_the_graph
     assert choose(features="some/folder") == ["folder:some/folder"]
     assert choose() == ["huggingface:owner/clt"]
     assert choose(transcoder_sets={"owner/clt": ["folder:mine"]}) == ["folder:mine"]
+    assert choose(transcoder_sets={"owner/clt@v1": ["/data/mine"]}) == ["folder:/data/mine"]
     (tmp_path / "features").mkdir()
     assert choose() == [f"folder:{tmp_path / 'features'}"]
     assert choose_origins({}, graph, Settings())[0].source == "huggingface:owner/clt"

@@ -10,7 +10,7 @@ from typing import IO, Protocol, runtime_checkable
 
 import msgspec
 
-from clerp.errors import EvidenceError
+from clerp.errors import EvidenceError, MissingEvidenceError
 from clerp.evidence.bins import INDEX, Bins
 from clerp.evidence.decoding import decode_document
 from clerp.evidence.parsing import parse_record
@@ -91,6 +91,8 @@ def _open_store(path: Path) -> _Store:
         if stat.S_ISREG(path.stat().st_mode):
             _refuse_part(path)
             return _OneFile(path)
+    except FileNotFoundError as error:
+        raise MissingEvidenceError(describe(error), where=str(path), remedy=_EXPECTED) from error
     except (OSError, ValueError) as error:
         raise EvidenceError(describe(error), where=str(path), remedy=_EXPECTED) from error
     raise EvidenceError("neither folder nor file", where=str(path), remedy=_EXPECTED)
@@ -113,7 +115,7 @@ def _open_folder(folder: Path) -> _Store:
     for candidate in (folder / "features", folder):
         if candidate.is_dir() and any(map(_is_feature_file, candidate.iterdir())):
             return _Files(candidate)
-    raise EvidenceError(_list_found(folder), where=str(folder), remedy=_EXPECTED)
+    raise MissingEvidenceError(_list_found(folder), where=str(folder), remedy=_EXPECTED)
 
 
 def _is_feature_file(path: Path) -> bool:

@@ -2,7 +2,7 @@
 
 from clerp.graph.annotation import NodeAnnotation, annotate
 from clerp.graph.document import DEFAULT_MAX_BYTES
-from clerp.graph.flavour import Flavour, NodeKind
+from clerp.graph.flavour import Flavour, NodeKind, shorten
 from clerp.graph.influence import InfluenceShares
 from clerp.graph.links import LogitEdge
 from clerp.graph.model import AttributionGraph, FeatureNode
@@ -42,6 +42,7 @@ __all__ = [
     "name_stem",
     "prepare_for_circuit_tracer",
     "read_graph",
+    "shorten",
     "update_graph_index",
     "write_document",
 ]

@@ -86,7 +86,7 @@ def read_graph(source: GraphInput, *, max_bytes: int = DEFAULT_MAX_BYTES) -> Att
 def _read_file(source: str | Path, max_bytes: int) -> AttributionGraph:
     _refuse_text(source)
     path = Path(source)
-    if path.suffix in JSON_SUFFIXES or (reader := find_reader(path)) is None:
+    if path.suffix.lower() in JSON_SUFFIXES or (reader := find_reader(path)) is None:
         return _build(load_document(path, max_bytes), str(path), name_stem(path))
     document = copy_document(reader.read(path), str(path), max_bytes)
     return _build(document, str(path), name_stem(path))

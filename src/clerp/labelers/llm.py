@@ -79,7 +79,10 @@ class LlmLabeler:
         if known is not None:
             return known
         if not self.ask:
-            raise LabelerError(f"{self.transport.model} was not asked about this yet")
+            raise LabelerError(
+                f"{self.transport.model} was not asked about this yet: clerp label asks, unless "
+                "--offline forbids it"
+            )
         completion = await self.transport.complete(prompt)
         answer = Answer(
             key=key,

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from clerp.graph import MetadataShape
+from clerp.graph import MetadataShape, shorten
 from clerp.origins.transcoder_sets import look_up, look_up_old_scan
 
 _PART = r"[A-Za-z0-9][A-Za-z0-9._-]*"
-# One folder is a model of Neuronpedia's; two and more are a repository.
-_REPOSITORY = re.compile(rf"{_PART}/{_PART}(?:/{_PART})*")
-_SOURCE_SET = re.compile(rf"{_PART}(?:/{_PART})?")
+# A repository may have folders and a revision.
+_REPOSITORY = re.compile(rf"{_PART}/{_PART}(?:/{_PART})*(?:@{_PART}(?:/{_PART})*)?")
+_ONE_PART = re.compile(_PART)
+_IN_MODEL = re.compile(rf"{_PART}/{_PART}")
+_MAX_LAYERS = 1_000
 _NEURONPEDIA = re.compile(rf"https?://(?:www\.)?neuronpedia\.org/({_PART}/{_PART})/?")
 
 
@@ -24,6 +26,8 @@ class Origin:
     """`NAME:ARGUMENT` of a source."""
     because: str
     """One clause: `metadata.scan is mntss/clt-gemma-2-2b-2.5M`."""
+    is_certain: bool = False
+    """No other place is looked at: it was asked for, or lies beside the graph."""
 
     def resolve(self) -> str:
         """Return the source so that several paths to one folder are one."""
@@ -42,7 +46,8 @@ def list_origins(
 
     Args:
         metadata: That of the graph.
-        own_sets: Sources of transcoder sets by name, which come before those that are public.
+        own_sets: Sources of transcoder sets by name, folders with single slashes and without
+            revision; they come before those that are public.
     """
     found: dict[str, Origin] = {}
     for origin in _find(metadata, lambda name: _name_sources(name, own_sets)):
@@ -72,17 +77,19 @@ def _find(metadata: MetadataShape, name_sources: Callable[[str], list[str]]) -> 
 
 def _explain(sources: Iterable[str], key: str, value: str = "") -> Iterator[Origin]:
     for source in sources:
-        yield Origin(source, f"metadata.{key} is {value or source.partition(':')[2]}")
+        shown = shorten(value or source.partition(":")[2])
+        yield Origin(source, f"metadata.{key} is {shown}")
 
 
 def _in_neuronpedia(scan: str | None, source_set: str | None, lorsa: str | None) -> list[str]:
-    if not source_set or _SOURCE_SET.fullmatch(source_set) is None:
+    if not source_set:
         return []
+    # Neuronpedia's own graphs have the model as scan; a repository is none.
     named = source_set if "/" in source_set else f"{scan or ''}/{source_set}"
-    if _REPOSITORY.fullmatch(named) is None:
+    if _IN_MODEL.fullmatch(named) is None:
         return []
-    has_lorsa = lorsa is not None and _SOURCE_SET.fullmatch(lorsa) is not None
-    return [f"neuronpedia:{named}{f'+{lorsa}' if has_lorsa else ''}"]
+    lorsa = (lorsa or "").rpartition("/")[2]
+    return [f"neuronpedia:{named}{f'+{lorsa}' if _ONE_PART.fullmatch(lorsa) else ''}"]
 
 
 def _read_addresses(addresses: object) -> list[str]:
@@ -91,19 +98,26 @@ def _read_addresses(addresses: object) -> list[str]:
     return [f"neuronpedia:{match[1]}" for match in matches if match]
 
 
+def normalise_set(name: str) -> str:
+    """Return the name of a transcoder set with single slashes and without its revision."""
+    return name.partition("@")[0].replace("//", "/")
+
+
 def _name_sources(name: str, own_sets: Mapping[str, Sequence[str]]) -> list[str]:
-    base, at, revision = name.partition("@")
-    known = base.replace("//", "/")
+    known, revision = normalise_set(name), name.partition("@")[2]
+    written = f"{known}@{revision}" if revision else known
     if known in own_sets:
         return list(own_sets[known])
-    if listed := look_up(known, f"{at}{revision}"):
+    if revision and _REPOSITORY.fullmatch(f"a/b@{revision}") is None:
+        return []
+    if listed := look_up(known, written.removeprefix(known)):
         return listed
-    return [f"huggingface:{known}{at}{revision}"] if _REPOSITORY.fullmatch(known) else []
+    return [f"huggingface:{written}"] if _REPOSITORY.fullmatch(written) else []
 
 
 def _join_layers(transcoders: Sequence[str] | None) -> list[str]:
     """Name the repository of each layer, in order; one that is none makes all of them useless."""
     names = [name.replace("//", "/") for name in transcoders or ()]
-    if not names or not all(_REPOSITORY.fullmatch(name.partition("@")[0]) for name in names):
+    if not 0 < len(names) <= _MAX_LAYERS or not all(map(_REPOSITORY.fullmatch, names)):
         return []
     return [f"huggingface:{','.join(names)}"]

@@ -10,7 +10,7 @@ import numpy as np
 
 from clerp.evidence import ActivationExample, EvidenceGap, FeatureEvidence, PromotedFrom
 from clerp.feature import FeatureId
-from clerp.plugins import Source
+from clerp.plugins import Remote, Source
 from clerp.testing.contract import (
     ContractError,
     blaming,
@@ -40,7 +40,7 @@ def check_source(
         ContractError: It is no source; it raises; it does not yield one item for each feature, in
             order; the unknown feature is no gap with a reason; a name or reason holds a path of
             this machine; evidence is not as `clerp.evidence.FeatureEvidence` describes it; or
-            a second reading, of one feature at a time, tells something else.
+            a second reading, of one feature at a time or offline, tells something else.
     """
     check_shape(source, "source", "read")
     ready = cast(Source, source)
@@ -49,6 +49,12 @@ def check_source(
     for item in items:
         _check_item(item, f"the source {ready.name!r} on {item.feature}")
     _check_known(items, unknown, ready.name)
+    if isinstance(source, Remote):
+        kept = _read(source.offline(), asked)
+        require(
+            [_identify(item) for item in kept[:-1]] == [_identify(item) for item in items[:-1]],
+            f"the source {ready.name!r} tells something else offline, of what it has just read",
+        )
     require(
         _read(ready, []) == [], f"the source {ready.name!r} yields something when asked nothing"
     )

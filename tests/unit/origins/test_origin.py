@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from clerp.graph import MetadataShape, read_graph
 from clerp.origins import Origin, list_origins
+from clerp.plugins import find as find_plugin
 
 CLT = "mntss/clt-gemma-2-2b-2.5M"
 
@@ -63,6 +64,25 @@ def find(metadata: dict[str, Any], own: dict[str, list[str]] | None = None) -> l
         ({"scan": "m", "info": {"neuronpedia_source_set": "m2/set"}}, ["neuronpedia:m2/set"]),
         ({"scan": "m", "info": {"neuronpedia_source_set": "a b"}}, []),
         (
+            {"scan": CLT, "info": {"neuronpedia_source_set": "clt-hp"}},
+            [f"huggingface:{CLT}", "neuronpedia:gemma-2-2b/clt-hp"],
+        ),
+        (
+            {
+                "scan": "m",
+                "feature_details": {
+                    "neuronpedia_source_set": "x/y",
+                    "neuronpedia_lorsa_source_set": "x/z",
+                },
+            },
+            ["neuronpedia:x/y+z"],
+        ),
+        ({"scan": "a/b@"}, ["huggingface:a/b"]),
+        ({"scan": "a/b@x y"}, []),
+        ({"scan": f"{CLT}@../x"}, []),
+        ({"scan": "custom-1", "transcoder_list": ["a/b@x y", "a/c"]}, []),
+        ({"scan": "custom-1", "transcoder_list": ["a/b"] * 1001}, []),
+        (
             {"scan": "m", "info": {"source_urls": ["https://neuronpedia.org/m/set", "nowhere", 3]}},
             ["neuronpedia:m/set"],
         ),
@@ -114,24 +134,35 @@ def test_sets_of_ones_own_come_before_those_of_the_table():
     own = {CLT: ["folder:/data/clt"], "inhouse": ["folder:/data/inhouse"]}
     assert find({"scan": CLT}, own) == ["folder:/data/clt"]
     assert find({"scan": "inhouse@v3"}, own) == ["folder:/data/inhouse"]
+    own = {"our/repo/sub": ["folder:/data/sub"]}
+    assert find({"scan": "our/repo//sub@v3"}, own) == ["folder:/data/sub"]
+
+
+def test_what_led_there_is_said_in_few_words():
+    metadata = {"transcoder_list": [f"owner/transcoders-of-layer-{n}" for n in range(26)]}
+    (origin,) = list_origins(msgspec.convert(metadata, MetadataShape), {})
+    assert len(origin.because) < 120
+    (origin,) = list_origins(msgspec.convert({"scan": f"o/{'x' * 999}"}, MetadataShape), {})
+    assert len(origin.because) < 120
 
 
 @given(
     st.dictionaries(
         st.sampled_from(["scan"]), st.text(max_size=40) | st.from_regex(r"[\w./@-]{1,30}")
     ),
-    st.lists(st.text(max_size=30), max_size=3),
+    st.lists(st.text(max_size=30) | st.from_regex(r"[\w./@-]{1,30}"), max_size=3),
     st.lists(st.text(max_size=30) | st.none() | st.integers(), max_size=3),
 )
 def test_no_metadata_makes_it_fail_or_name_anything_but_a_source(
     metadata: dict[str, Any], transcoders: list[str], addresses: list[object]
 ):
-    metadata |= {"transcoder_list": transcoders, "info": {"source_urls": addresses}}
+    pytest.importorskip("clerp_circuit_tracer")
+    pytest.importorskip("clerp_neuronpedia")
+    scan = metadata.get("scan")
+    info = {"source_urls": addresses, "neuronpedia_source_set": scan, "transcoder_set": scan}
+    metadata |= {"transcoder_list": transcoders, "info": info}
     for source in find(metadata):
-        name, _, argument = source.partition(":")
-        assert name in ("huggingface", "neuronpedia")
-        assert argument
-        assert not argument.startswith(("/", ".", "~"))
+        assert find_plugin("sources", source).name.startswith(("huggingface:", "neuronpedia:"))
 
 
 @pytest.mark.skipif(not os.environ.get("CLERP_TEST_DATA"), reason="CLERP_TEST_DATA is not set")

@@ -13,6 +13,8 @@ def test_every_entry_gives_sources_that_can_be_asked():
     for name in names:
         for source in look_up(name, "@abc123"):
             assert SOURCE.fullmatch(source), source
+            # A commit of one repository is none of another.
+            assert "@" not in source or source == f"huggingface:{name}@abc123"
 
 
 def test_no_name_stands_for_two_sets():

@@ -175,3 +175,19 @@ def test_a_broken_reading_is_named(source: object, message: str):
 def test_examples_of_one_token_are_fine():
     example = make_example(("a",))
     check_source(FakeSource(lambda e: replace(e, top=(example,))), FEATURES)
+
+
+class FakeRemote(FakeSource):
+    def __init__(self, kept: FakeSource) -> None:
+        super().__init__()
+        self._kept = kept
+
+    def offline(self) -> FakeSource:
+        return self._kept
+
+
+def test_a_remote_source_tells_the_same_offline():
+    check_source(FakeRemote(FakeSource()), FEATURES)
+    forgetful = FakeSource(lambda evidence: EvidenceGap(evidence.feature, "not kept"))
+    with pytest.raises(ContractError, match="tells something else offline"):
+        check_source(FakeRemote(forgetful), FEATURES)
