@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -58,6 +59,10 @@ class Reply:
     """Hang up without a word."""
     hangs: bool = False
     """Say nothing until the server closes."""
+    drips: float | None = None
+    """Send byte by byte, with so many seconds between: the head, then the body."""
+    endless: bytes = b""
+    """After the body, send this again and again until the client hangs up."""
 
 
 Answerer = Callable[[Asked], Reply]
@@ -191,6 +196,21 @@ class _Server(ThreadingHTTPServer):
                     open_socket.shutdown(socket.SHUT_RDWR)
 
 
+class _Dripping(BytesIO):
+    """Passes on byte by byte, until the server closes."""
+
+    def __init__(self, file: Any, seconds: float, closing: threading.Event) -> None:
+        super().__init__()
+        self._file, self._seconds, self._closing = file, seconds, closing
+
+    def write(self, content: Any) -> int:
+        for byte in bytes(content):
+            if self._closing.wait(self._seconds):
+                raise ConnectionAbortedError
+            self._file.write(bytes([byte]))
+        return len(content)
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     # Headers and body are written apart: without this, each answer waits for the other's ACK.
@@ -226,6 +246,8 @@ class _Handler(BaseHTTPRequestHandler):
         if reply.hangs or reply.refuses:
             self.close_connection = True
             return
+        if reply.drips is not None:
+            self.wfile = _Dripping(self.wfile, reply.drips, self._loopback.closing)
         self._send_head(reply)
         if self.command != "HEAD":
             self._send_body(reply)
@@ -248,6 +270,8 @@ class _Handler(BaseHTTPRequestHandler):
         with suppress(ConnectionError):
             if not reply.chunked:
                 self.wfile.write(body)
+                while reply.endless and not self._loopback.closing.is_set():
+                    self.wfile.write(reply.endless)
                 return
             self.wfile.write(b"%x\r\n%b\r\n" % (len(body), body))
             if reply.cut is None:

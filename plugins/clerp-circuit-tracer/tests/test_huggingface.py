@@ -3,8 +3,11 @@ import gzip
 import json
 import sqlite3
 import threading
-from contextlib import closing
+from collections.abc import Generator
+from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
+from time import monotonic
 from types import SimpleNamespace
 
 import pytest
@@ -110,7 +113,7 @@ def test_making_one_asks_nobody_and_makes_no_cache(hub, cache):
 
 def test_the_evidence_is_that_of_the_same_folder_on_disk(hub, sample_features):
     hub.publish(SAMPLE)
-    asked = [*sample_features[::6], FeatureId(0, 5000), FeatureId(99, 0), FeatureId(7, 0)]
+    asked = [*sample_features[::24], FeatureId(0, 5000), FeatureId(99, 0), FeatureId(7, 0)]
     here = list(FolderSource(str(SAMPLE)).read(asked))
     there = read(asked)
     assert [item.feature for item in there] == asked
@@ -265,8 +268,9 @@ def test_no_repository_is_missing_evidence_that_says_how_to_reach_private_ones(h
 
 
 def test_a_repository_that_has_moved_is_not_followed(hub):
-    hub.server.script.append(Reply(status=307, headers={"Location": "/new/name"}))
-    with pytest.raises(MissingEvidenceError, match="the repository has moved"):
+    location = f"/new/name/resolve/main/{INDEX}"
+    hub.server.script.append(Reply(status=307, headers={"Location": location}))
+    with pytest.raises(MissingEvidenceError, match="the repository has moved to new/name"):
         read(APART)
     assert len(hub.server.requests) == 1
 
@@ -327,6 +331,63 @@ def test_a_redirect_to_a_foreign_host_is_refused(small):
     assert foreign.requests == []
 
 
+def test_a_record_that_came_damaged_is_a_gap_only_until_the_next_run(small):
+    def damage(asked: Asked) -> Reply:
+        reply = small.answer(asked)
+        return replace(reply, body=bytes(len(reply.body))) if asked.range else reply
+
+    small.server.answer = damage
+    (item,) = read(APART[:1])
+    assert "length prefix of 0 bytes" in get_reason(item)
+    small.server.answer = small.answer
+    assert list_words(read(APART[:1])) == [" word0"]
+
+
+@pytest.mark.parametrize("entry", [{"filename": "layer_0.bin", "offsets": [0, 50, 20]}, 7])
+def test_a_broken_index_is_asked_for_again_by_the_next_run(small, tmp_path, entry):
+    index = tmp_path / "small" / "index.json.gz"
+    sound = index.read_bytes()
+    write_index(index.parent, {"0": entry})
+    with pytest.raises(RemoteError, match="same command again: what is broken is not kept"):
+        read(APART)
+    index.write_bytes(sound)
+    assert len(list_words(read(APART))) == len(APART)
+
+
+def test_what_one_endpoint_said_is_not_taken_for_what_another_says(hub, monkeypatch, tmp_path):
+    hub.publish(write_bin(tmp_path / "a", [make_record(0, word=1)]))
+    with run_hub() as other:
+        other.publish(write_bin(tmp_path / "b", [make_record(0, word=2)]))
+        assert list_words(read([FeatureId(0, 0)])) == [" word1"]
+        monkeypatch.setenv("HF_ENDPOINT", f"{other.server.address}/")
+        assert list_words(read([FeatureId(0, 0)])) == [" word2"]
+        monkeypatch.setenv("HF_ENDPOINT", other.server.address)
+        assert list_words(open_source().offline().read([FeatureId(0, 0)])) == [" word2"]
+
+
+@pytest.mark.parametrize("leave", [GeneratorExit, KeyboardInterrupt])
+def test_a_hub_that_hangs_does_not_hold_up_who_leaves(small, monkeypatch, leave):
+    monkeypatch.setattr("clerp_circuit_tracer.hub.fetching.GRACE_SECONDS", 0.05)
+    hanging = threading.Barrier(9, timeout=60)
+
+    def answer(asked: Asked) -> Reply:
+        if not asked.range or asked.range[0] == 0:
+            return small.answer(asked)
+        hanging.wait()
+        return Reply(hangs=True)
+
+    small.server.answer = answer
+    source = HuggingFaceSource(REPOSITORY, patience=Patience(timeout=60.0))
+    items = source.read(APART[:9])
+    assert isinstance(items, Generator)
+    next(items)
+    hanging.wait()
+    start = monotonic()
+    with suppress(leave):
+        items.throw(leave)
+    assert monotonic() - start < 10
+
+
 def test_a_server_without_ranges_is_an_error(small):
     bin_file = Reply(b"x" * 10_000, headers={"X-Repo-Commit": COMMIT})
     small.server.answer = lambda asked: bin_file if asked.range else small.answer(asked)
@@ -351,6 +412,14 @@ def test_an_index_that_does_not_fit_its_bin_is_an_error(hub, tmp_path):
         read([FeatureId(0, 2)])
 
 
+@pytest.mark.parametrize(("status", "what"), [(404, "there is none"), (416, "bin is shorter")])
+def test_a_long_page_about_a_missing_bin_hides_nothing(small, status, what):
+    page = Reply(b"<html>" * 20_000, status=status)
+    small.server.answer = lambda asked: page if asked.range else small.answer(asked)
+    with pytest.raises(EvidenceError, match=what):
+        read([FeatureId(0, 0)])
+
+
 def test_a_bin_that_is_not_there_is_an_error(hub, tmp_path):
     folder = write_bin(tmp_path / "a", [make_record(0)])
     (folder / "layer_0.bin").unlink()
@@ -364,7 +433,7 @@ def test_a_bin_that_is_not_there_is_an_error(hub, tmp_path):
     [
         (b"{", "broken index"),
         (b'{"zero": {}}', "broken index"),
-        (json.dumps([{}] * 1001).encode(), "broken index: 1001 layers"),
+        (json.dumps([{}] * 1001).encode(), "broken index: 1,001 layers"),
         (b'[{"filename": "layer_0.bin"}]', "layer 0: .*offsets"),
         (b'[{"filename": "../../secret", "offsets": [0, 4]}]', "no file of this folder"),
         (b'[{"filename": "a.bin", "offsets": [4, 0]}]', "smaller than the one before"),

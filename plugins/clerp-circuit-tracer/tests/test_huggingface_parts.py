@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from clerp.evidence.bins import Span
 from clerp_circuit_tracer.hub.fetching import Workers
-from clerp_circuit_tracer.hub.place import Place
+from clerp_circuit_tracer.hub.place import Place, find_new_name
 from clerp_circuit_tracer.hub.spot import MAX_STRETCH_BYTES, Spot, join_touching
 
 PLACE = Place.parse("owner/transcoders")
@@ -65,10 +65,29 @@ def test_no_text_leads_out_of_the_repository(text):
     assert not {"?", "#", "\\", " ", "\n"} & set(address)
 
 
+@pytest.mark.parametrize("host", ["", "https://huggingface.co"])
+def test_the_new_name_of_a_repository_is_read_from_where_it_leads(host):
+    place = Place.parse("new/name//folder")
+    assert find_new_name(f"{host}{place.locate('index.json.gz')}") == "new/name"
+
+
+@pytest.mark.parametrize("location", ["", "/login", "/a/b/c/resolve/d", "http://h/a/b/resolve/c"])
+def test_no_name_is_read_from_elsewhere(location):
+    assert find_new_name(location) is None
+
+
+def test_what_is_under_way_is_waited_for_and_not_hung_up_on():
+    workers, hung_up = Workers(), []
+    going = [workers.start(str, n) for n in range(50)]
+    workers.stop(lambda: hung_up.append(True))
+    assert all(future.done() for future in going)
+    assert hung_up == []
+
+
 def test_whoever_waits_is_woken():
     workers = Workers()
     waiting = [workers.start(workers.sleep, 10_000.0) for _ in range(2)]
-    workers.stop()
+    workers.stop(lambda: None)
     for future in waiting:
         with pytest.raises(CancelledError):
             future.result()

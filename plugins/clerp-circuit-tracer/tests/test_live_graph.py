@@ -137,6 +137,14 @@ def test_a_setting_of_the_model_that_is_not_what_it_should_be_is_named(
     assert message in str(refused.value)
 
 
+@pytest.mark.parametrize("key", ["input_tokens", "logit_targets"])
+def test_an_id_that_no_tokenizer_can_have_is_named(graph: Graph, key: str) -> None:
+    vast = change(graph.cfg, d_vocab=2**34)
+
+    with pytest.raises(GraphError, match=rf"{key}: values from .* to 8589934592"):
+        LiveGraphReader("").read(change(graph, cfg=vast, **{key: torch.tensor([2**33])}))
+
+
 def _spoil(graph: Graph, value: object) -> object:
     """Make the matrix that a name stands for; everything else is given as it is."""
     good = graph.adjacency_matrix

@@ -1,6 +1,7 @@
 import io
 import os
 import pickle
+import struct
 import subprocess
 import sys
 import types
@@ -8,7 +9,7 @@ import zipfile
 from collections.abc import Callable
 from copy import copy
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -289,6 +290,59 @@ def test_entries_that_share_their_bytes_are_refused(saved: Path, tmp_path: Path)
         SavedGraphReader("").read(path)
 
 
+def test_a_directory_that_only_torch_would_read_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "two.pt"
+    hidden = b"\x80\x02cbuiltins\nbytearray\nK\x08\x85R."
+    path.write_bytes(hide({"a/version": b"3\n", "a/data.pkl": hidden}, b"\x80\x02}."))
+    assert unpack(path)["a/data.pkl"].strip(b"0") == b"\x80\x02}."
+    assert torch.load(path, weights_only=True) == bytearray(8)
+
+    with pytest.raises(GraphError, match="its directory is not where its end says"):
+        SavedGraphReader("").read(path)
+
+
+@pytest.mark.parametrize("change", ["bytes before", "bytes after", "large end"])
+def test_an_end_as_torch_does_not_write_it_is_refused(
+    saved: Path, tmp_path: Path, change: str
+) -> None:
+    content = saved.read_bytes()
+    changed = {
+        "bytes before": b"PK\x03\x04" + content,
+        "bytes after": content[:-2] + b"\x01\0 ",
+        # Of two large ends, the locator names one and the other stands before it.
+        "large end": content[:-34] + bytes(8) + content[-26:],
+    }[change]
+    path = tmp_path / "changed.pt"
+    path.write_bytes(changed)
+
+    with pytest.raises(GraphError, match="its directory is not where its end says"):
+        SavedGraphReader("").read(path)
+
+
+def test_a_comment_that_torch_takes_for_a_record_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "comment.pt"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a/data.pkl", b"\x80\x02}." + bytes(99))
+        archive.getinfo("a/data.pkl").comment = struct.pack("<4sIQI", b"PK\x06\x07", 0, 60, 1)
+
+    with pytest.raises(GraphError, match="its directory is not where its end says"):
+        SavedGraphReader("").read(path)
+
+
+def test_more_memory_than_there_is_is_an_error_of_the_file(
+    saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run_out(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(torch, "load", run_out)
+
+    with pytest.raises(
+        GraphError, match=r"tiny\.pt: damaged: torch cannot load it \(MemoryError\)"
+    ):
+        SavedGraphReader("").read(saved)
+
+
 def test_two_pickles_of_one_name_are_refused(saved: Path, evil: Evil, tmp_path: Path) -> None:
     path = tmp_path / "two.pt"
     archive = unpack(saved)
@@ -308,6 +362,7 @@ def test_two_pickles_of_one_name_are_refused(saved: Path, evil: Evil, tmp_path: 
         ({"a/data.pkl": bytes(archive.MAX_PICKLE_BYTES + 1)}, "larger than 4 MiB"),
         ({"a/data.pkl": b""}, "damaged pickle"),
         ({"a/data.pkl": b"\x80\x02N."}, "torch cannot load it"),
+        ({"a/data.pkl": b"\x80\x02S'\\i'\n."}, "torch cannot load it"),
     ],
 )
 def test_an_archive_of_something_else_is_refused(
@@ -420,3 +475,34 @@ def pack(content: Archive, path: Path, compression: int = zipfile.ZIP_STORED) ->
         for name, data in content.items():
             archive.writestr(name, data)
     path.write_bytes(buffer.getvalue())
+
+
+def hide(content: Archive, shown: bytes) -> bytes:
+    """Pack an archive behind which stands another one, whose directory is found from the end.
+
+    Args:
+        content: What the end of the file points to.
+        shown: The last entry in the other one.
+    """
+    name = list(content)[-1]
+    # Of one length, so that both directories are.
+    first = _split_archive(content)
+    second = _split_archive(content | {name: shown.ljust(len(content[name]), b"0")})
+    return first.entries + first.directory + second.entries + second.directory + first.end
+
+
+class _Split(NamedTuple):
+    entries: bytes
+    directory: bytes
+    end: bytes
+
+
+def _split_archive(content: Archive) -> _Split:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, data in content.items():
+            archive.writestr(name, data)
+    packed = buffer.getvalue()
+    # Public only as a number in the end record.
+    (start,) = struct.unpack("<I", packed[-6:-2])
+    return _Split(packed[:start], packed[start:-22], packed[-22:])

@@ -1,5 +1,6 @@
 import gzip
 import json
+import tracemalloc
 
 import pytest
 from hypothesis import given, settings
@@ -162,6 +163,13 @@ def test_a_key_is_sent_only_where_there_is_one(neuronpedia, source, monkeypatch)
     assert sent == [None, "sk-np-secret"]
 
 
+@pytest.mark.parametrize(("key", "sent"), [(" sk-np-secret\r\n", "sk-np-secret"), (" \n", None)])
+def test_white_space_around_a_key_is_no_part_of_it(neuronpedia, source, monkeypatch, key, sent):
+    monkeypatch.setenv("NEURONPEDIA_API_KEY", key)
+    read(source, FEATURE)
+    assert neuronpedia.loopback.requests[0].headers.get("x-api-key") == sent
+
+
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_refusal_says_which_variable_takes_the_key_and_not_the_key(
     neuronpedia, source, monkeypatch, status
@@ -245,6 +253,28 @@ def test_after_a_fault_only_the_rest_is_asked_for(neuronpedia, source, build):
     assert digests(second[:250]) == digests(first)
 
 
+def test_a_fault_says_how_much_is_kept_wherever_it_stands(neuronpedia, source, build):
+    neuronpedia.rows = build_rows(build, SOME[:2])
+    read(source, *SOME[:2])
+    neuronpedia.loopback.script += [Reply(status=500)] * 5
+    with pytest.raises(RemoteError, match="after 2 of 3 features"):
+        read(source, FEATURE, *SOME[:2])
+
+
+def test_what_was_absent_or_malformed_stays_so_when_nobody_answers(neuronpedia, source, build):
+    neuronpedia.rows = [build.row(), build.row(5, 5, pos_str=3)]
+    features = [FEATURE, OTHER, FeatureId(5, 5)]
+    first = read(source, *features)
+    neuronpedia.loopback.script += [Reply(b"{}", 429)] * 5
+    second = read(source, *features)
+    assert second[0].digest == first[0].digest
+    for before, after in zip(first[1:], second[1:], strict=True):
+        assert after.reason.startswith(f"{before.reason} (by an earlier run; now ")
+        assert "429" in after.reason
+        assert neuronpedia.loopback.address not in after.reason
+    assert neuronpedia.asked[3:] == [("4-clt-hp", 7), ("5-clt-hp", 5)] * 5
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -254,8 +284,23 @@ def test_after_a_fault_only_the_rest_is_asked_for(neuronpedia, source, build):
 )
 def test_what_is_no_list_is_refused(neuronpedia, source, body):
     neuronpedia.loopback.script.append(Reply(body))
-    with pytest.raises(RemoteError, match=r"/api/features: the answer is no list of features"):
+    with pytest.raises(RemoteError, match=r"/api/features: the answer is no list of at most 500"):
         read(source, FEATURE)
+
+
+def test_more_rows_than_anybody_asked_for_are_refused_without_reading_them(
+    neuronpedia, source, build
+):
+    rows = json.dumps([build.row(), *[0] * (server.MAX_ROWS - 1)]).encode()
+    neuronpedia.loopback.script += [Reply(rows), Reply(rows[:-1] + b", 0" * 500_000 + b"]")]
+    assert isinstance(read_one(source), FeatureEvidence)
+    tracemalloc.start()
+    try:
+        with pytest.raises(RemoteError, match="no list of at most 500 features"):
+            read(source, OTHER)
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_server_without_this_interface_is_missing(neuronpedia, source):
@@ -289,6 +334,7 @@ def test_a_malformed_row_is_a_gap_and_asked_for_again(neuronpedia, source, build
     item = read_one(source)
     assert isinstance(item, EvidenceGap)
     assert item.reason.startswith("3-clt-hp/7: pos_str: ")
+    assert read_one(source.offline()) == item
     neuronpedia.rows = [build.row()]
     assert isinstance(read_one(source), FeatureEvidence)
 

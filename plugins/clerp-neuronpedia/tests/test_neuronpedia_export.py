@@ -21,6 +21,7 @@ from clerp_neuronpedia import export_lines
 from clerp_neuronpedia.api import NeuronpediaSource
 from clerp_neuronpedia.export import (
     BROKEN_LINE,
+    FOREIGN_LINE,
     NO_ATTENTION,
     NO_FEATURE,
     NO_LAYER,
@@ -91,11 +92,18 @@ def test_the_folder_of_one_source_may_be_named(folder):
 
 
 def test_the_name_comes_from_the_rows_and_not_from_the_folder(folder):
-    moved = folder.rename(folder.with_name("12-something-else"))
+    moved = folder.rename(folder.with_name("something-else"))
     source = find("sources", f"neuronpedia-export:{moved}")
     assert isinstance(source, Source)
     assert source.name == NAME
     assert read(source, FEATURE)[0].feature == FEATURE
+
+
+def test_a_folder_that_is_named_like_another_source_is_refused(folder):
+    moved = folder.rename(folder.with_name("12-clt-hp"))
+    with pytest.raises(EvidenceError, match=r"12-clt-hp: holds rows of 3-clt-hp.*name") as raised:
+        ExportSource(str(moved))
+    assert raised.value.where == str(moved)
 
 
 def list_contents(items):
@@ -157,10 +165,26 @@ def test_a_feature_without_activations_is_a_gap(export, build):
     assert read_one(folder) == EvidenceGap(FEATURE, "no activation example in the record")
 
 
-def test_rows_of_other_sources_in_a_file_are_not_taken(folder, export, build):
-    stranger = build.activation("stranger", layer="3-other", index="7")
-    export.write_lines(folder / "activations" / "batch-1.jsonl.gz", [json.dumps(stranger)])
-    assert len(read_evidence(folder).top) == 3
+@pytest.mark.parametrize("stranger", [{"layer": "3-other"}, {"modelId": "gemma-2-9b"}])
+def test_rows_of_other_sources_are_not_taken_but_counted(folder, export, build, stranger):
+    line = build.activation("stranger", **{"layer": "3-clt-hp", "index": "7", **stranger})
+    export.write_lines(folder / "activations" / "batch-1.jsonl.gz", [json.dumps(line)] * 2)
+    evidence = read_evidence(folder)
+    assert len(evidence.top) == 3
+    assert evidence.set_aside == ((FOREIGN_LINE, 2),)
+    place = "of another source: 2, first activations/batch-1.jsonl.gz line 1"
+    reason = f"{NO_FEATURE}; lines of the layer that are {place}"
+    assert read_gap(folder, FeatureId(3, 8)).reason == reason
+
+
+def test_a_first_row_of_another_source_is_not_taken_for_that_of_the_folder(folder, build):
+    path = activations_of(folder)
+    stray = json.dumps(build.activation("stray", layer="14-clt-hp", index="9")).encode()
+    path.write_bytes(gzip.compress(stray + b"\n") + path.read_bytes())
+    assert ExportSource(str(folder)).name == NAME
+    evidence = read_evidence(folder)
+    assert len(evidence.top) == 3
+    assert evidence.set_aside == ((FOREIGN_LINE, 1),)
 
 
 def test_lines_that_are_not_json_but_python_are_read(folder, export, build):

@@ -5,8 +5,10 @@ to `offsets[i + 1]` and is a little-endian uint32 length with as many bytes of g
 from circuit-tracer's `init-feature-examples.js`; no writer is public).
 """
 
+import json
+import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Annotated
@@ -29,14 +31,23 @@ from clerp.evidence.storage import (
 from clerp.feature import FeatureId
 
 INDEX = "index.json.gz"
-MAX_INDEX_BYTES = 2**30
+MAX_INDEX_BYTES = 2**29
 """Largest index, unpacked: 62 layers of 262,144 features take about 200 MB."""
 PREFIX_BYTES = 4
 """What stands before a packed record: its length."""
 
+MAX_LAYERS = 1_000
+"""Most layers of an index."""
+MAX_OFFSETS = 2**22
+"""Most offsets of a layer: transcoders have up to 2**20 features."""
+
 _AGAIN = f"Download {INDEX} again"
 _LENGTH = struct.Struct("<I")
 _Index = list[msgspec.Raw] | dict[str, msgspec.Raw]
+_NUMBERS = re.compile(rb":\s*+\[[0-9\s,]*+\]")
+# An index without its offsets, of which 1,000 layers take 50 kB.
+_MAX_OUTLINE_BYTES = 2**20
+_LAYER = re.compile(r"0|[1-9][0-9]{0,8}")
 
 
 class _LayerEntry(msgspec.Struct):
@@ -100,11 +111,12 @@ def split_index(content: bytes, where: str) -> dict[int, msgspec.Raw]:
         EvidenceError: It is broken.
     """
     try:
+        _check_outline(content)
         layers: _Index = msgspec.json.decode(content, type=_Index)
         if isinstance(layers, list):
             return dict(enumerate(layers))
-        return {int(layer): entry for layer, entry in layers.items()}
-    except (ValueError, RecursionError) as error:
+        return {_read_number(layer): entry for layer, entry in layers.items()}
+    except (ValueError, RecursionError, EvidenceError) as error:
         raise _refuse(error, where) from error
 
 
@@ -118,6 +130,9 @@ def read_layer(entry: bytes | msgspec.Raw, where: str) -> LayerIndex | None:
     Raises:
         EvidenceError: It is broken, or names a file outside of the folder.
     """
+    entry = bytes(entry)
+    if entry.count(b",") > MAX_OFFSETS:
+        raise EvidenceError(f"more than {MAX_OFFSETS:,} offsets", where=where, remedy=_AGAIN)
     try:
         known = msgspec.json.decode(entry, type=_LayerEntry | None)
     except (ValueError, RecursionError) as error:
@@ -147,7 +162,7 @@ def read_record(read: Callable[[int], bytes], n_bytes: int) -> bytes:
         raise EvidenceError("record cut short")
     (length,) = _LENGTH.unpack(prefix)
     room = n_bytes - _LENGTH.size
-    if length > room:
+    if length > room or (room and not length):
         raise EvidenceError(f"length prefix of {length} bytes where the record has {room}")
     check_size(length, MAX_RECORD_BYTES)
     return unpack(read(length)) if length else b""
@@ -214,6 +229,32 @@ def _read_index(path: Path) -> bytes:
 
 def _refuse(error: Exception, where: str) -> EvidenceError:
     return EvidenceError(f"broken index: {describe(error)}", where=where, remedy=_AGAIN)
+
+
+def _check_outline(content: bytes) -> None:
+    """Check what stands around the offsets, before anything is built from what may be a bomb."""
+    outline = _NUMBERS.sub(b":[]", content, count=MAX_LAYERS)
+    if len(outline) > _MAX_OUTLINE_BYTES:
+        raise EvidenceError("too much besides offsets of whole numbers")
+    layers: object = json.loads(outline.decode(), object_pairs_hook=_refuse_repeats)
+    n_layers = len(layers) if isinstance(layers, Sized) else 0
+    if n_layers > MAX_LAYERS:
+        raise EvidenceError(f"{n_layers:,} layers, of which at most {MAX_LAYERS:,} are read")
+
+
+def _refuse_repeats(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
+    known: dict[str, object] = {}
+    for key, value in pairs:
+        if key in known:
+            raise EvidenceError(f"{key!r} is given twice")
+        known[key] = value
+    return known
+
+
+def _read_number(layer: str) -> int:
+    if _LAYER.fullmatch(layer) is None:
+        raise EvidenceError(f"{layer!r} is no number of a layer")
+    return int(layer)
 
 
 def _check_name(name: str, where: str) -> None:

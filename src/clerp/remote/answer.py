@@ -19,7 +19,7 @@ class Answer:
     headers: Mapping[str, str]
     """Names in lower case."""
     content: bytes
-    """Decoded; empty when it was asked for by HEAD."""
+    """Decoded; empty when it was asked for by HEAD, or when the status is no good one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,7 @@ class Call:
 
     def wants(self, status: int) -> bool:
         """Say whether the content that comes with a status is wanted."""
-        good = status == _PARTIAL if self.span else 200 <= status < 300
-        return good or status in self.accept
+        return status == _PARTIAL if self.span else 200 <= status < 300
 
 
 def check(call: Call, answer: Answer, where: str) -> Answer:

@@ -8,6 +8,8 @@ from clerp.remote.patience import TransientError
 
 _GZIP_WRAPPER = 31
 _PIECE_BYTES = 2**16
+# Packing may add to what cannot be packed, but little.
+_SLACK_BYTES = 2**16
 
 
 def read_body(pieces: Iterable[bytes], encoding: str, max_bytes: int, where: str) -> bytes:
@@ -23,12 +25,19 @@ def read_body(pieces: Iterable[bytes], encoding: str, max_bytes: int, where: str
         TransientError: It is cut short.
         RemoteError: It is larger, damaged or packed in another way than gzip.
     """
-    content = bytearray()
-    for piece in _decode(pieces, encoding, where):
-        content += piece
-        if len(content) > max_bytes:
-            raise RemoteError(f"the answer is larger than {max_bytes:,} bytes", where=where)
-    return bytes(content)
+    too_large = RemoteError(f"the answer is larger than {max_bytes:,} bytes", where=where)
+    # Packed data may go on for ever and unpack to nothing.
+    sent = _limit(pieces, 2 * max_bytes + _SLACK_BYTES, too_large)
+    return b"".join(_limit(_decode(sent, encoding, where), max_bytes, too_large))
+
+
+def _limit(pieces: Iterable[bytes], max_bytes: int, too_large: RemoteError) -> Iterator[bytes]:
+    n_bytes = 0
+    for piece in pieces:
+        n_bytes += len(piece)
+        if n_bytes > max_bytes:
+            raise too_large
+        yield piece
 
 
 def _decode(pieces: Iterable[bytes], encoding: str, where: str) -> Iterable[bytes]:
@@ -45,11 +54,14 @@ def _unpack(pieces: Iterable[bytes], where: str) -> Iterator[bytes]:
     stream = zlib.decompressobj(_GZIP_WRAPPER)
     for piece in pieces:
         rest = piece
-        while rest and not stream.eof:
+        while rest:
+            if stream.eof:
+                # The next member: gzip data may be several files end to end (RFC 1952, 2.2).
+                stream = zlib.decompressobj(_GZIP_WRAPPER)
             try:
                 yield stream.decompress(rest, _PIECE_BYTES)
             except zlib.error as error:
                 raise RemoteError("the answer's gzip data is damaged", where=where) from error
-            rest = stream.unconsumed_tail
+            rest = stream.unused_data if stream.eof else stream.unconsumed_tail
     if not stream.eof:
         raise TransientError("the answer was cut short", where=where)

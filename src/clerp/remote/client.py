@@ -20,9 +20,9 @@ _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 class Client:
     """Asks one server. A context manager; threads may share it.
 
-    Lost connections, timeouts, cut answers, 5xx and 429 are tried again with growing waits, and
-    Retry-After is kept to. Redirects lead to the own host and the allowed ones only; other origins
-    are not shown `headers`. No error text holds a header or a query.
+    Lost connections, timeouts, answers that only trickle or are cut, 5xx and 429 are tried again
+    with growing waits, and Retry-After is kept to. Redirects lead to the own host and the allowed
+    ones only; other origins are not shown `headers`. No error text holds a header or a query.
 
     Args:
         base: `https://HOST[/PREFIX]`; `http://` only on loopback.
@@ -32,7 +32,8 @@ class Client:
         sleep: Waits so many seconds.
 
     Raises:
-        UsageError: The address is none of these, or a header cannot be sent.
+        UsageError: The address is none of these, a header cannot be sent, or the environment names
+            a proxy or certificates that cannot be used.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections; what other threads wait for breaks off."""
         self._connection.close()
 
     def get(
@@ -83,7 +84,7 @@ class Client:
             path: Below the base; it may have a query.
             max_bytes: Most bytes of content, unpacked.
             span: First and last byte, both included, of which all must come and nothing else.
-            accept: Statuses besides 2xx that are handed back instead of raised.
+            accept: Statuses besides 2xx that are handed back, without content, instead of raised.
 
         Raises:
             MissingEvidenceError: There is nothing (404, 410).
@@ -151,7 +152,7 @@ class Client:
 
 def _check_headers(headers: Mapping[str, str]) -> dict[str, str]:
     for name, value in headers.items():
-        if not (value.isascii() and value.isprintable()):
+        if not (value.isascii() and value.isprintable()) or value != value.strip():
             raise UsageError(
                 f"the header {name} holds characters that cannot be sent",
                 remedy="A token is one line of plain letters and digits",

@@ -31,7 +31,7 @@ class Patience:
     longest_wait: float = 60.0
     """Seconds between two attempts, at most."""
     timeout: float = 30.0
-    """Seconds to connect, and between two pieces of an answer."""
+    """Seconds to connect, and between two pieces of an answer; see `Pace` for all of it."""
 
     def choose_wait(self, fault: TransientError, attempt: int) -> float:
         """Return the seconds to wait after an attempt, counted from 1.

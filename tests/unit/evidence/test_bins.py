@@ -1,6 +1,7 @@
 import gzip
 import json
 import struct
+import tracemalloc
 import zlib
 from contextlib import suppress
 from io import BytesIO
@@ -11,7 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clerp.errors import EvidenceError
-from clerp.evidence.bins import LayerIndex, Span, read_layer, read_record, split_index
+from clerp.evidence.bins import (
+    MAX_LAYERS,
+    LayerIndex,
+    Span,
+    read_layer,
+    read_record,
+    split_index,
+)
 
 contents = st.binary(min_size=1, max_size=300)
 squeezes = st.sampled_from([gzip.compress, zlib.compress])
@@ -55,9 +63,17 @@ def test_whatever_the_bytes_only_evidence_errors_are_raised(record):
         assert isinstance(read(record), bytes)
 
 
-@pytest.mark.parametrize("record", [b"", struct.pack("<I", 0), struct.pack("<I", 0) + b"more"])
+@pytest.mark.parametrize("record", [b"", struct.pack("<I", 0)])
 def test_an_empty_record_says_that_there_is_no_evidence(record):
     assert read(record) == b""
+
+
+@pytest.mark.parametrize("record", [struct.pack("<I", 0) + b"more", bytes(300)])
+def test_zeros_where_a_record_should_be_are_an_error(record):
+    with pytest.raises(
+        EvidenceError, match=f"prefix of 0 bytes where the record has {len(record) - 4}"
+    ):
+        read(record)
 
 
 def test_a_record_reads_no_more_than_its_own_length_says():
@@ -126,3 +142,42 @@ def test_what_is_no_index_is_an_error_that_names_it(content):
 def test_an_index_of_another_shape_is_an_error(content):
     with pytest.raises(EvidenceError, match="here: broken index: "):
         split_index(content, "here")
+
+
+@pytest.mark.parametrize(
+    "layer", ["1_0", " 7 ", "00", "-1", "", "+1", "\N{ARABIC-INDIC DIGIT ONE}"]
+)
+def test_a_layer_has_one_way_to_be_written(layer):
+    with pytest.raises(EvidenceError, match="is no number of a layer"):
+        split_index(json.dumps({layer: None}).encode(), "here")
+
+
+def test_a_layer_that_is_given_twice_is_an_error():
+    with pytest.raises(EvidenceError, match="here: broken index: '7' is given twice"):
+        split_index(b'{"7": null, "8": null, "7": {"filename": "a", "offsets": [0, 4]}}', "here")
+
+
+@pytest.mark.parametrize("wrap", [list, lambda entries: dict(enumerate(entries))])
+def test_an_index_of_too_many_layers_is_an_error(wrap):
+    split_index(json.dumps(wrap([None] * MAX_LAYERS)).encode(), "here")
+    with pytest.raises(EvidenceError, match="1,001 layers, of which at most 1,000 are read"):
+        split_index(json.dumps(wrap([None] * (MAX_LAYERS + 1))).encode(), "here")
+
+
+@pytest.mark.parametrize("bomb", [b"0", b"null", b"[]", b"{}", b'""', b'{"a":[0]}', b"1.5"])
+def test_an_index_that_is_a_bomb_is_refused_before_it_is_built(bomb):
+    content = b"[" + (bomb + b",") * 600_000 + bomb + b"]"
+    tracemalloc.start()
+    try:
+        with pytest.raises(EvidenceError, match="here: broken index: too much besides offsets"):
+            split_index(content, "here")
+        assert tracemalloc.get_traced_memory()[1] < 3 * len(content)
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_layer_of_too_many_offsets_is_refused_before_it_is_built(monkeypatch):
+    monkeypatch.setattr("clerp.evidence.bins.MAX_OFFSETS", 100)
+    assert open_layer([0] * 100).find(98) == Span(0, 0)
+    with pytest.raises(EvidenceError, match="index: layer 0: more than 100 offsets"):
+        open_layer([0] * 101)

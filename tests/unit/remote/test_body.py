@@ -35,6 +35,37 @@ def test_packed_content_that_is_cut_is_never_taken_for_whole(content, data):
         read_body([packed[:cut]], "gzip", len(content), "here")
 
 
+@given(st.lists(contents, min_size=1, max_size=4), st.integers(1, 500))
+def test_packed_files_end_to_end_are_one_content(members, size):
+    sent = b"".join(map(gzip.compress, members))
+    whole = b"".join(members)
+    assert read_body(split(sent, size), "gzip", len(whole), "here") == whole
+
+
+def test_what_follows_packed_content_and_is_none_is_refused():
+    with pytest.raises(RemoteError, match="damaged"):
+        read_body([gzip.compress(b"[]"), b"\0" * 9], "gzip", 100, "here")
+
+
+@pytest.mark.parametrize(
+    ("start", "nothing"),
+    [(b"", gzip.compress(b"")), (gzip.compress(b"")[:10], b"\x00\x00\x00\xff\xff")],
+    ids=["empty files", "empty blocks"],
+)
+def test_what_unpacks_to_nothing_has_an_end_all_the_same(start, nothing):
+    taken = []
+
+    def send():
+        yield start
+        while True:
+            taken.append(nothing)
+            yield nothing * 1000
+
+    with pytest.raises(RemoteError, match="larger than 100 bytes"):
+        read_body(send(), "gzip", 100, "here")
+    assert len(taken) < 100
+
+
 def test_a_bomb_is_left_after_the_first_pieces():
     taken = []
 

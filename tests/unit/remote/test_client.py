@@ -4,8 +4,9 @@ import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from email.utils import formatdate
-from time import time
+from time import monotonic, time
 
 import pytest
 from tests.loopback import Reply, serve
@@ -78,7 +79,7 @@ def test_other_addresses_are_refused_without_their_secrets(base):
     assert "password" not in str(caught.value)
 
 
-@pytest.mark.parametrize("token", ["hf_abc\n", "hf_ä"])
+@pytest.mark.parametrize("token", ["hf_abc\n", "hf_ä", " hf_abc", "hf_abc ", " "])
 def test_a_header_that_cannot_be_sent_is_refused_unseen(token):
     with pytest.raises(UsageError, match="Authorization") as caught:
         Client("https://huggingface.co", headers={"Authorization": token})
@@ -118,6 +119,79 @@ def test_a_server_that_says_nothing_is_left_after_the_timeout():
     assert fault.what == "no answer within 0.1 s, 2 times"
     assert len(server.requests) == 2
     assert len(waits) == 1
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [Reply(CONTENT), Reply(CONTENT, headers={"X": "x" * 999}), Reply(CONTENT, chunked=True)],
+    ids=["body", "head", "chunked"],
+)
+def test_a_server_that_only_drips_is_left_after_twice_the_timeout(reply):
+    patience = Patience(attempts=1, timeout=0.05)
+    dripping = replace(reply, drips=0.01)
+    with ask(dripping, patience=patience) as (client, _, _):
+        start = monotonic()
+        assert refuse(client).what == "the answer came too slowly, 1 times"
+        assert monotonic() - start < 2
+
+
+def test_a_drip_on_a_connection_that_is_used_again_is_left_too():
+    patience = Patience(attempts=1, timeout=0.05)
+    with ask(Reply(CONTENT), Reply(CONTENT, drips=0.01), patience=patience) as (client, server, _):
+        client.get("/a", max_bytes=ROOM)
+        assert "too slowly" in refuse(client).what
+        assert server.n_connections == 1
+
+
+def test_a_packed_answer_that_goes_on_after_its_end_is_left():
+    reply = Reply(
+        gzip.compress(CONTENT),
+        headers={"Content-Encoding": "gzip"},
+        unsized=True,
+        endless=gzip.compress(b"") * 1000,
+    )
+    with ask(reply) as (client, _, _):
+        assert "larger than 256 bytes" in refuse(client, max_bytes=256).what
+
+
+def test_closing_wakes_whoever_waits_for_an_answer():
+    asked = threading.Event()
+
+    def hang(_):
+        asked.set()
+        return Reply(hangs=True)
+
+    patience = Patience(attempts=1, timeout=60.0)
+    with ask(answer=hang, patience=patience) as (client, _, _), ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(client.get, "/a", max_bytes=ROOM)
+        assert asked.wait(60)
+        client.close()
+        assert isinstance(waiting.exception(10), RemoteError)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("HTTPS_PROXY", "socks5://user:password@127.0.0.1:9"),
+        ("all_proxy", "ftp://user:password@127.0.0.1"),
+        ("HTTPS_PROXY", "http://user:password@127.0.0.1:port"),
+        ("SSL_CERT_FILE", "/password/nonexistent"),
+    ],
+)
+def test_an_environment_that_cannot_be_used_is_named_but_not_shown(monkeypatch, variable, value):
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(UsageError, match=variable) as caught:
+        Client("https://huggingface.co")
+    assert caught.value.__suppress_context__
+    assert "password" not in str(caught.value)
+
+
+def test_a_request_that_httpx_refuses_is_asked_once_and_not_shown(monkeypatch):
+    monkeypatch.setattr("clerp.remote.client._check_headers", dict)
+    with ask(headers={"X-Api-Key": f" {SECRET}"}) as (client, server, waits):
+        fault = refuse(client)
+    assert (fault.what, waits, server.requests) == ("this cannot be asked over HTTP", [], [])
+    assert fault.__suppress_context__
 
 
 def test_a_server_that_never_recovers_is_an_error_with_the_next_step():
@@ -164,11 +238,13 @@ def test_nothing_at_a_place_is_missing_evidence(status):
 
 
 @pytest.mark.parametrize("status", [404, 401, 302, 500])
-def test_an_accepted_status_is_handed_back_with_its_content(status):
-    reply = Reply(b"why", status=status, headers={"Location": "/elsewhere"})
+@pytest.mark.parametrize("page", [b"why", b"<html>" * 1000, b"<html>" * 100_000])
+def test_an_accepted_status_is_handed_back_without_its_page(status, page):
+    reply = Reply(page, status=status, headers={"Location": "/elsewhere"})
     with ask(reply) as (client, server, _):
-        answer = client.get("/a", max_bytes=ROOM, accept=(status,))
-    assert (answer.status, answer.content) == (status, b"why")
+        answer = client.get("/a", max_bytes=3, span=(3, 5), accept=(status,))
+    assert (answer.status, answer.content) == (status, b"")
+    assert answer.headers["location"] == "/elsewhere"
     assert len(server.requests) == 1
 
 

@@ -5,14 +5,14 @@ from functools import partial
 from io import BytesIO
 from itertools import groupby
 
-from clerp.errors import EvidenceError, MissingEvidenceError
+from clerp.errors import MissingEvidenceError
 from clerp.evidence import EvidenceGap, FeatureEvidence
 from clerp.evidence.bins import PREFIX_BYTES, LayerIndex, read_record
 from clerp.evidence.parsing import parse_record
 from clerp.evidence.storage import MAX_RECORD_BYTES, NO_RECORD
 from clerp.feature import FeatureId
 from clerp.remote import Patience
-from clerp_circuit_tracer.hub.fetching import Workers, fetch
+from clerp_circuit_tracer.hub.fetching import Coming, Workers, fetch
 from clerp_circuit_tracer.hub.hub import NOT_CACHED, Hub, open_hub
 from clerp_circuit_tracer.hub.place import Place
 from clerp_circuit_tracer.hub.spot import Spot
@@ -70,17 +70,14 @@ class HuggingFaceSource:
         workers = Workers()
         with (
             open_hub(ask=self._ask, patience=self._patience, sleep=workers.sleep) as hub,
-            workers,
+            workers.ask(hub),
         ):
             self._pin(hub, workers)
             found = self._locate(hub, asked)
             spots = [spot for spot in found.values() if isinstance(spot, Spot)]
             with fetch(hub, spots if self._ask else (), workers) as coming:
                 for feature in asked:
-                    spot = found[feature]
-                    if isinstance(spot, Spot) and spot.key in coming:
-                        coming[spot.key].result()
-                    yield _read_one(hub, feature, spot)
+                    yield _read_one(hub, feature, found[feature], coming)
 
     def _pin(self, hub: Hub, workers: Workers) -> None:
         unknown = [place for place in dict.fromkeys(self._places) if place not in self._pinned]
@@ -146,16 +143,18 @@ def _find_record(place: Place, index: LayerIndex, feature: FeatureId) -> _Found:
     return Spot(place, index.filename, span, name, bin_bytes=int(index.offsets[-1]))
 
 
-def _read_one(hub: Hub, feature: FeatureId, found: _Found) -> FeatureEvidence | EvidenceGap:
+def _read_one(
+    hub: Hub, feature: FeatureId, found: _Found, coming: Coming
+) -> FeatureEvidence | EvidenceGap:
     if isinstance(found, EvidenceGap):
         return found
+    fault = coming[found].result().get(found) if found in coming else None
+    if fault is not None:
+        return EvidenceGap(feature, f"{found.name}: {fault.what}")
     packed = hub.recall(found)
     if packed is None:
         return EvidenceGap(feature, f"{found.name}: {NOT_CACHED}")
-    try:
-        content = read_record(BytesIO(packed).read, len(packed))
-    except EvidenceError as error:
-        return EvidenceGap(feature, f"{found.name}: {error.what}")
+    content = read_record(BytesIO(packed).read, len(packed))
     if not content:
         return EvidenceGap(feature, NO_RECORD)
     return parse_record(content, feature, where=found.name)

@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
@@ -22,6 +22,8 @@ NO_ATTENTION = "attention features have no transcoder evidence here"
 NO_FEATURE = "no such feature in the export"
 NO_LAYER = "the export has no activations of this layer"
 BROKEN_LINE = "broken line of the layer, whose feature nobody can tell"
+FOREIGN_LINE = "line of another source among those of the layer"
+_LOSSES = {BROKEN_LINE: "broken", FOREIGN_LINE: "of another source"}
 
 
 class ExportSource:
@@ -47,9 +49,9 @@ class ExportSource:
         """Yield evidence, or the reason why there is none, once for each feature, in order.
 
         Every file of the layers that are asked for is read once, from beginning to end; memory
-        does not grow with them, because what is wanted waits on disk. Lines that are broken are
-        counted: a gap names the first one, and evidence of the same layer has them among
-        `set_aside`.
+        does not grow with them, because what is wanted waits on disk. Lines that are broken, or of
+        another source, are counted: a gap names the first ones, and evidence of the same layer has
+        them among `set_aside`.
 
         Raises:
             EvidenceError: A file is damaged or cut short, or there is no room on the disk.
@@ -82,20 +84,23 @@ class ExportSource:
 
 @dataclass(slots=True)
 class _Losses:
-    """The broken lines of a layer."""
+    """The lines of a layer that are of none of its features."""
 
-    n_lines: int = 0
-    first: str = ""
+    counts: Counter[str] = field(default_factory=Counter[str])
+    first: dict[str, str] = field(default_factory=dict[str, str])
+    """Where the first one of each kind is."""
 
-    def add(self, path: Path, line: RawLine) -> None:
-        self.n_lines += 1
-        file = clean_line(f"{path.parent.name}/{path.name}", MAX_NAME_CHARS)
-        self.first = self.first or f"{file} line {line.number}"
+    def add(self, kind: str, path: Path, line: RawLine) -> None:
+        self.counts[kind] += 1
+        if kind not in self.first:
+            file = clean_line(f"{path.parent.name}/{path.name}", MAX_NAME_CHARS)
+            self.first[kind] = f"{file} line {line.number}"
 
     def __str__(self) -> str:
-        if not self.n_lines:
-            return ""
-        return f"; lines of the layer that are broken: {self.n_lines}, first {self.first}"
+        return "".join(
+            f"; lines of the layer that are {_LOSSES[kind]}: {n_lines}, first {self.first[kind]}"
+            for kind, n_lines in sorted(self.counts.items())
+        )
 
 
 class _Selection:
@@ -121,10 +126,11 @@ class _Selection:
         n_lines: Counter[FeatureId] = Counter()
         for path in list_files(source.path, part):
             for line in read_lines(path):
-                if line.identity is None:
-                    self.losses[source.layer].add(path, line)
+                if line.identity is None or not source.owns(line.identity):
+                    kind = FOREIGN_LINE if line.identity else BROKEN_LINE
+                    self.losses[source.layer].add(kind, path, line)
                     continue
-                feature = wanted.get(source.find_index(line.identity))
+                feature = wanted.get(str(line.identity.index))
                 # One more than is read, so that the reader says that there are too many.
                 if feature is not None and n_lines[feature] <= MAX_EXAMPLES:
                     n_lines[feature] += 1
@@ -161,8 +167,6 @@ def _decode(line: bytes) -> object:
 
 
 def _admit(item: FeatureEvidence | EvidenceGap, losses: _Losses) -> FeatureEvidence | EvidenceGap:
-    if not losses.n_lines:
-        return item
     if isinstance(item, EvidenceGap):
         return replace(item, reason=f"{item.reason}{losses}")
-    return replace(item, set_aside=(*item.set_aside, (BROKEN_LINE, losses.n_lines)))
+    return replace(item, set_aside=(*item.set_aside, *sorted(losses.counts.items())))

@@ -35,7 +35,7 @@ class SourceFolder:
 
     path: Path
     identity: Identity
-    """Of its first row: model and source are those of all."""
+    """Of its first row that has the folder's name, where that is one of a source, as its own."""
     layer: int
     source_set: str
     """`MODEL/SET`."""
@@ -45,11 +45,9 @@ class SourceFolder:
         """What a reason calls the source."""
         return clean_line(self.identity.layer, MAX_NAME_CHARS)
 
-    def find_index(self, identity: Identity) -> str:
-        """Return the index of a row of this source, as text; empty for a row of another one."""
-        theirs, ours = identity, self.identity
-        is_own = (theirs.model_id, theirs.layer) == (ours.model_id, ours.layer)
-        return str(theirs.index) if is_own else ""
+    def owns(self, row: Identity) -> bool:
+        """Say whether a row is of this source."""
+        return (row.model_id, row.layer) == (self.identity.model_id, self.identity.layer)
 
 
 def list_files(folder: Path, part: Part) -> list[Path]:
@@ -104,17 +102,29 @@ def _find_folders(folder: Path, depth: int) -> list[Path]:
 
 def _open_source(folder: Path) -> SourceFolder | None:
     """Read from the activations whose they are; None where there are none."""
-    n_lines = 0
+    n_lines, stranger = 0, None
     for path in list_files(folder, "activations"):
         for line in islice(read_lines(path), _TRIED_LINES):
             n_lines += 1
-            if source := _name_source(folder, line.identity):
+            source = _name_source(folder, line.identity)
+            if source is not None and _is_named_after(folder, source):
                 return source
+            stranger = stranger or source
+    if stranger is not None:
+        raise EvidenceError(
+            f"holds rows of {stranger.name}",
+            where=str(folder),
+            remedy="Give the folder the name of the source that it holds",
+        )
     if n_lines:
         raise EvidenceError(
             "no line with modelId, layer and index", where=str(folder), remedy=_EXPECTED
         )
     return None
+
+
+def _is_named_after(folder: Path, source: SourceFolder) -> bool:
+    return _SOURCE.fullmatch(folder.name) is None or folder.name == source.identity.layer
 
 
 def _name_source(folder: Path, identity: Identity | None) -> SourceFolder | None:

@@ -5,7 +5,7 @@ out of the answer, and the rest comes in an order of its own.
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from types import TracebackType
 
@@ -21,6 +21,8 @@ MAX_FEATURES = 250
 """Most features of one request."""
 MAX_ANSWER_BYTES = 256 * 2**20
 """250 features of 50 activations of 128 tokens take 30 MB, and 150 MB with every field filled."""
+MAX_ROWS = 2 * MAX_FEATURES
+"""Most rows of an answer, those included that nobody asked for."""
 
 _PATH = "/api/features"
 _KEY = "NEURONPEDIA_API_KEY"
@@ -28,6 +30,14 @@ _KEY = "NEURONPEDIA_API_KEY"
 _PATIENCE = Patience(timeout=120.0)
 _REFUSED = (401, 403)
 _LATER = "Run the same command again in an hour: what has been read is kept"
+
+# A list is built whole before its length is checked; this stops at the first row too many.
+_Rows = msgspec.defstruct(
+    "_Rows",
+    [(f"row_{n}", msgspec.Raw, msgspec.field(default=msgspec.Raw())) for n in range(MAX_ROWS)],
+    array_like=True,
+    forbid_unknown_fields=True,
+)
 
 Found = bytes | EvidenceError
 """A row as `FeatureRow.encode` writes it, or what is wrong with it."""
@@ -50,7 +60,8 @@ class Server:
     """
 
     def __init__(self, base: str, sleep: Callable[[float], None]) -> None:
-        key = os.environ.get(_KEY)
+        # A key that was read from a file often ends in a line break.
+        key = os.environ.get(_KEY, "").strip()
         self._where = f"{base}{_PATH}"
         self._is_used_up = False
         self._resources = ExitStack()
@@ -105,21 +116,26 @@ def _write_request(places: Sequence[Place]) -> list[dict[str, str | int]]:
 
 
 def _read_answer(content: bytes, wanted: frozenset[Place], where: str) -> dict[Place, Found]:
-    try:
-        rows = msgspec.json.decode(content, type=list[msgspec.Raw])
-    except (ValueError, RecursionError) as error:
-        raise RemoteError(
-            "the answer is no list of features",
-            where=where,
-            remedy="Run the same command again; check NEURONPEDIA_URL where it is set",
-        ) from error
     found: dict[Place, Found] = {}
-    for raw in rows:
+    for raw in _split(content, where):
         place = _find_place(raw)
         if place is not None and place in wanted:
             row = _read_found(bytes(raw))
             found[place] = _choose(found.get(place, row), row)
     return found
+
+
+def _split(content: bytes, where: str) -> Iterator[msgspec.Raw]:
+    try:
+        rows = msgspec.json.decode(content, type=_Rows)
+    except (ValueError, RecursionError) as error:
+        raise RemoteError(
+            f"the answer is no list of at most {MAX_ROWS} features",
+            where=where,
+            remedy="Run the same command again; check NEURONPEDIA_URL where it is set",
+        ) from error
+    given = (getattr(rows, name) for name in rows.__struct_fields__)
+    return (raw for raw in given if bytes(raw))
 
 
 def _find_place(raw: msgspec.Raw) -> Place | None:

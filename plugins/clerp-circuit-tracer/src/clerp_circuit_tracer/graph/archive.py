@@ -8,6 +8,8 @@ import os
 import pickletools
 import re
 import stat
+import struct
+import warnings
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +26,11 @@ MAX_PICKLE_BYTES = 4 * 2**20
 """Largest pickle: it holds texts and numbers, but no tensor."""
 _MAX_ENTRIES = 1000
 _ZIP = b"PK\x03\x04"
+# The last records of a zip archive (PKWARE's APPNOTE, 4.3.14 to 4.3.16), without what is not read.
+_END = struct.Struct("<4s8xIIH")
+_LOCATOR = struct.Struct("<4s4xQ4x")
+_LARGE_END = struct.Struct("<4s36xQQ")
+_TAIL_BYTES = _LARGE_END.size + _LOCATOR.size + _END.size
 _PROTOCOL = 2
 
 _PLAIN = re.compile(
@@ -57,13 +64,18 @@ def check_archive(path: Path) -> None:
         with path.open("rb") as file:
             _check_start(file, where)
             with zipfile.ZipFile(file) as archive:
+                _check_end(file, status.st_size, where)
                 pickle = _read_pickle(archive, status.st_size, where)
     except (zipfile.BadZipFile, RuntimeError, EOFError) as error:
         raise GraphError(f"damaged archive: {error}", where=where, remedy=_DAMAGED) from error
     except (OSError, ValueError) as error:
         fault = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise GraphError(f"cannot be read: {fault}", where=where, remedy="Check it") from error
-    _check_names(set(_list_names(pickle, where)), where)
+    with warnings.catch_warnings():
+        # Of strange escapes in a text, which torch refuses anyway.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        names = set(_list_names(pickle, where))
+    _check_names(names, where)
 
 
 def _check_file(status: os.stat_result, where: str) -> None:
@@ -84,6 +96,33 @@ def _check_start(file: IO[bytes], where: str) -> None:
             where=where,
             remedy=f"{_SAVE_AGAIN}, if you trust it",
         )
+
+
+def _check_end(file: IO[bytes], n_bytes: int, where: str) -> None:
+    """Refuse an archive with room for a second directory, which torch might read instead.
+
+    zipfile looks for the directory right before the records at the end, torch where these say.
+    """
+    file.seek(max(0, n_bytes - _TAIL_BYTES))
+    if not _is_plain_end(file.read(_TAIL_BYTES), n_bytes):
+        raise GraphError(
+            "no archive of torch.save: its directory is not where its end says",
+            where=where,
+            remedy=_SAVE_AGAIN,
+        )
+
+
+def _is_plain_end(tail: bytes, n_bytes: int) -> bool:
+    records, end = tail[: -_END.size], tail[-_END.size :]
+    _, size, offset, n_comment = _END.unpack(end)
+    place = n_bytes - _END.size
+    if records[-_LOCATOR.size :].startswith(b"PK\x06\x07"):
+        place -= _LOCATOR.size + _LARGE_END.size
+        _, located = _LOCATOR.unpack(records[-_LOCATOR.size :])
+        sign, size, offset = _LARGE_END.unpack(records[: -_LOCATOR.size])
+        if sign != b"PK\x06\x06" or located != place:
+            return False
+    return n_comment == 0 and end.startswith(b"PK\x05\x06") and offset + size == place
 
 
 def _read_pickle(archive: zipfile.ZipFile, n_bytes: int, where: str) -> bytes:

@@ -12,6 +12,7 @@ from clerp_circuit_tracer.graph.fields import Fields
 _MAX_PROMPT_CHARS = 2**22
 _MAX_TRANSCODERS = 4096
 _MAX_ID = 2**31
+"""No tokenizer counts further."""
 
 
 class LogitTarget(NamedTuple):
@@ -61,7 +62,8 @@ def read_contents(
         GraphError: A field is missing or not what it should be; the key is named.
     """
     fields, settings = Fields(graph, where), Fields(config, f"{where}, cfg")
-    n_layers, n_vocabulary = settings.take_count("n_layers"), settings.take_count("d_vocab")
+    n_layers = settings.take_count("n_layers")
+    n_vocabulary = min(settings.take_count("d_vocab"), _MAX_ID)
     tokens = fields.take_indices("input_tokens", (None,), n_vocabulary)
     fields.check_filled("input_tokens", tokens)
     active = fields.take_indices("active_features", (None, 3), _MAX_ID)

@@ -6,11 +6,20 @@ import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from io import BytesIO
 
 from clerp.errors import EvidenceError, MissingEvidenceError, RemoteError
-from clerp.evidence.bins import INDEX, MAX_INDEX_BYTES, LayerIndex, read_layer, split_index
+from clerp.evidence.bins import (
+    INDEX,
+    MAX_INDEX_BYTES,
+    LayerIndex,
+    read_layer,
+    read_record,
+    split_index,
+)
 from clerp.remote import Answer, Cache, Client, Patience, open_cache
-from clerp_circuit_tracer.hub.place import Place, is_commit
+from clerp.remote.address import check_base
+from clerp_circuit_tracer.hub.place import Place, find_new_name, is_commit
 from clerp_circuit_tracer.hub.spot import Spot, Stretch
 
 NOT_CACHED = "not in the cache; run once without --offline"
@@ -18,7 +27,6 @@ NOT_CACHED = "not in the cache; run once without --offline"
 _ENDPOINT = "https://huggingface.co"
 _REDIRECTS = ("huggingface.co", "hf.co")
 _MAX_PACKED_INDEX_BYTES = 2**28
-_MAX_LAYERS = 1000
 _GZIP_OR_ZLIB = 47
 # An index is read once and its layers often: speed before size.
 _FAST = 1
@@ -31,6 +39,7 @@ _WHY_NOT_THERE = {
     "RevisionNotFound": "there is no such revision",
 }
 _BAD_TOKEN = "Invalid credentials in Authorization header"
+_NOT_KEPT = "Run the same command again: what is broken is not kept"
 _CHECK = "Check the name; for a private or gated repository set HF_TOKEN"
 
 
@@ -40,11 +49,18 @@ class Hub:
     Args:
         cache: An open one.
         client: An open one; None asks nobody.
+        endpoint: Address of the Hub; what another one said is not taken for what this one says.
     """
 
-    def __init__(self, cache: Cache, client: Client | None) -> None:
+    def __init__(self, cache: Cache, client: Client | None, endpoint: str) -> None:
         self._cache = cache
         self._client = client
+        self._endpoint = endpoint
+
+    def hang_up(self) -> None:
+        """Break off whatever the Hub is being asked."""
+        if self._client is not None:
+            self._client.close()
 
     def pin(self, place: Place) -> Place:
         """Resolve the revision of a place to a commit; asked again in every run.
@@ -55,7 +71,7 @@ class Hub:
         """
         if is_commit(place.revision):
             return place
-        key = f"huggingface:{place} commit"
+        key = self._key(place, "commit")
         if self._client is not None:
             self._cache.put(key, _read_commit(self._client, place).encode())
         return place.pin(self._require(key, place).decode())
@@ -83,10 +99,14 @@ class Hub:
 
     def recall(self, spot: Spot) -> bytes | None:
         """Return a record, packed, if the cache has it."""
-        return self._cache.get(spot.key)
+        return self._cache.get(self._key_of_record(spot))
 
-    def fetch(self, stretch: Stretch) -> None:
+    def fetch(self, stretch: Stretch) -> dict[Spot, EvidenceError]:
         """Bring some records into the cache.
+
+        Returns:
+            What is wrong with those that are damaged. They are not kept: whether the bin is, or
+            only this answer, the next run sees.
 
         Raises:
             EvidenceError: The index does not fit the bin.
@@ -100,13 +120,21 @@ class Hub:
             accept=(404, 416),
         )
         _check_fits(answer, stretch)
+        faults: dict[Spot, EvidenceError] = {}
         for spot in stretch.spots:
             start = spot.span.start - span.start
-            self._cache.put(spot.key, answer.content[start : start + spot.span.size])
+            record = answer.content[start : start + spot.span.size]
+            try:
+                read_record(BytesIO(record).read, len(record))
+            except EvidenceError as fault:
+                faults[spot] = fault
+            else:
+                self._cache.put(self._key_of_record(spot), record)
+        return faults
 
     def _recall_index(self, place: Place, part: str) -> bytes:
         """Return a part of the index, after bringing all of it if the cache lacks the part."""
-        key = _key_of(place, part)
+        key = self._key_of_index(place, part)
         kept = self._cache.get(key)
         if kept is None:
             self._fetch_index(place)
@@ -120,9 +148,20 @@ class Hub:
         _check_is_there(answer, place)
         layers = _split(answer.content, _name_index(place))
         for layer, entry in layers.items():
-            self._cache.put(_key_of(place, str(layer)), zlib.compress(entry, _FAST))
+            key = self._key_of_index(place, str(layer))
+            self._cache.put(key, zlib.compress(entry, _FAST))
         # Last, because it says that all of them are there.
-        self._cache.put(_key_of(place, "layers"), json.dumps(sorted(layers)).encode())
+        listed = json.dumps(sorted(layers)).encode()
+        self._cache.put(self._key_of_index(place, "layers"), listed)
+
+    def _key(self, place: Place, what: str) -> str:
+        return f"huggingface:{self._endpoint} {place} {what}"
+
+    def _key_of_index(self, place: Place, part: str) -> str:
+        return self._key(place, f"{INDEX} {part}")
+
+    def _key_of_record(self, spot: Spot) -> str:
+        return self._key(spot.place, f"{spot.filename} {spot.span.start}-{spot.span.end}")
 
     def _ask(self, place: Place) -> Client:
         if self._client is None:
@@ -149,23 +188,20 @@ def open_hub(*, ask: bool, patience: Patience, sleep: Callable[[float], None]) -
         EvidenceError: The cache cannot be used.
         UsageError: The endpoint or the token cannot be used.
     """
+    endpoint = check_base(os.environ.get("HF_ENDPOINT") or _ENDPOINT)
     with open_cache() as cache:
         if not ask:
-            yield Hub(cache, None)
+            yield Hub(cache, None, endpoint)
             return
         token = os.environ.get("HF_TOKEN", "").strip()
         with Client(
-            os.environ.get("HF_ENDPOINT") or _ENDPOINT,
+            endpoint,
             headers={"Authorization": f"Bearer {token}"} if token else {},
             redirects=_REDIRECTS,
             patience=patience,
             sleep=sleep,
         ) as client:
-            yield Hub(cache, client)
-
-
-def _key_of(place: Place, part: str) -> str:
-    return f"huggingface:{place} {INDEX} {part}"
+            yield Hub(cache, client, endpoint)
 
 
 def _name_index(place: Place) -> str:
@@ -180,8 +216,11 @@ def _read_commit(client: Client, place: Place) -> str:
     if is_commit(commit):
         return commit
     if answer.status in _MOVED:
+        name = find_new_name(answer.headers.get("location", ""))
         raise MissingEvidenceError(
-            "the repository has moved", where=str(place), remedy="Name it by its new name"
+            f"the repository has moved{f' to {name}' if name else ''}",
+            where=str(place),
+            remedy="Name it by its new name",
         )
     raise RemoteError("the server does not say which commit this is", where=str(place))
 
@@ -198,11 +237,13 @@ def _check_is_there(answer: Answer, place: Place) -> None:
 
 
 def _split(packed: bytes, where: str) -> Mapping[int, bytes]:
-    entries = split_index(_unpack(packed, where), where)
-    layers = {layer: entry for layer, entry in entries.items() if bytes(entry) != b"null"}
-    if len(layers) > _MAX_LAYERS:
-        raise EvidenceError(f"broken index: {len(layers)} layers", where=where)
-    return layers
+    try:
+        entries = split_index(_unpack(packed, where), where)
+        # All of them now: an index that is kept is never asked for again.
+        known = (n for n, entry in entries.items() if read_layer(entry, f"{where}: layer {n}"))
+        return {layer: bytes(entries[layer]) for layer in known}
+    except EvidenceError as fault:
+        raise RemoteError(fault.what, where=fault.where, remedy=_NOT_KEPT) from fault
 
 
 def _unpack(packed: bytes, where: str) -> bytes:

@@ -12,11 +12,18 @@ _WRITTEN = re.compile(
     r"(?:@(?P<revision>[A-Za-z0-9][A-Za-z0-9._/-]*))?"
 )
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+_MOVED_TO = re.compile(rf"(?:https://[^/]+)?/(?P<repository>{_PART}/{_PART})/resolve/.*")
 
 
 def is_commit(revision: str) -> bool:
     """Say whether a revision is a commit, so that what stands there never changes."""
     return _COMMIT.fullmatch(revision) is not None
+
+
+def find_new_name(location: str) -> str | None:
+    """Return the repository that a redirect of the Hub leads to, if it leads to one."""
+    match = _MOVED_TO.fullmatch(location)
+    return match["repository"] if match else None
 
 
 @dataclass(frozen=True, slots=True)

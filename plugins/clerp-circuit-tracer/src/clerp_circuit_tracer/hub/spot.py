@@ -23,11 +23,6 @@ class Spot:
     bin_bytes: int
     """Size that the bin has at least, by the index."""
 
-    @property
-    def key(self) -> str:
-        """What the cache keeps the record under."""
-        return f"huggingface:{self.place} {self.filename} {self.span.start}-{self.span.end}"
-
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
