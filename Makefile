@@ -7,7 +7,7 @@ WORK ?= build/work
 OUT ?= build/sample
 COLLECTED ?= build/collected
 
-.PHONY: demo test faults browser collected check benchmarks benchmark-collect picture sample system install install-test clean
+.PHONY: demo test faults browser collected check benchmarks benchmark-collect picture sample sample-evidence system install install-test clean
 
 demo: install  ## Label a bundled real graph and print the table
 	mkdir -p $(DEMO)
@@ -61,6 +61,9 @@ sample: install-test  ## Build the bundled graphs again from nothing; about an h
 system:  ## Debian's packages that make browser needs; as root. Node.js 18 or later with npm must be there
 	apt-get update
 	apt-get install -y chromium
+
+sample-evidence: install-test $(COLLECTED)/corpus.jsonl  ## Collect the bundled evidence again and compare; about 15 minutes
+	$(BIN)/python graphs/smollm2-135m/evidence.py --materials $(COLLECTED) --out $(COLLECTED)/again
 
 install: .venv/core
 

@@ -95,6 +95,7 @@ def test_every_record_is_circuit_tracers_and_whole(
         model = Model(**record)
         assert model.transcoder_id == facts["scan"] == "smollm2-135m-clt"
         assert model.index == feature.index
+        assert record["promoted_from"] == "summed"
         assert len(model.top_logits) == len(model.bottom_logits) == 10
         if str(feature) not in facts["never_fired"]:
             assert len(list_top(record)) > 0

@@ -115,3 +115,7 @@ def test_passages_are_all_of_the_text_and_shuffled_alike(
     assert max(map(len, passages)) == 2000
     assert sorted("".join(passages)) == sorted("".join(documents))
     assert passages != sorted(passages)
+
+
+def test_the_rows_say_that_they_are_sums(folder: Path) -> None:
+    assert yaml.safe_load((folder / "config.yaml").read_text())["promoted_from"] == "summed"
