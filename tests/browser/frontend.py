@@ -148,7 +148,7 @@ class Frontend:
             route.fulfill(body=SCRIPTS[request.url].read(), content_type="text/javascript")
         elif request.url.startswith(HOSTS):
             answer = self.hub.answer(request.method, request.url, request.headers.get("range"))
-            route.fulfill(status=answer.status, body=answer.content, headers=answer.headers)
+            route.fulfill(status=answer.status, body=answer.content, headers=dict(answer.headers))
         else:
             self.refused.append(request.url)
             route.abort()

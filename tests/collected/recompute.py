@@ -58,7 +58,8 @@ def read_corpus(folder: Path, n_tokens: int, context: int = 256) -> Corpus:
 def _cut_texts(path: Path, tokenizer: Any, size: int) -> Iterator[list[int]]:
     with path.open(encoding="utf-8") as lines:
         for line in lines:
-            ids = tokenizer.encode(json.loads(line)["text"], add_special_tokens=False)
+            text = json.loads(line)["text"]
+            ids = tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)
             yield from (ids[at : at + size] for at in range(0, len(ids), size))
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from clerp.errors import EvidenceError
 from clerp.feature import FeatureId
 from clerp_circuit_tracer.collect.activity import Batch, LayerActivity, Row
-from clerp_circuit_tracer.collect.batches import cut_shards
+from clerp_circuit_tracer.collect.batches import Mark, cut_batches
 from clerp_circuit_tracer.collect.examples import choose_examples, choose_inactive
 from clerp_circuit_tracer.collect.findings import Findings, read_margins
 from clerp_circuit_tracer.collect.hashing import locate
@@ -46,9 +46,8 @@ def gather(
     rows: Sequence[Row], reader: TableReader, chosen: CollectSettings = SMALL, prefix: int = 1
 ) -> Findings:
     findings = Findings(sort_wanted(reader.features, reader), chosen)
-    for shard in cut_shards(rows, chosen, first_row=rows[0].number, prefix=prefix):
-        for batch in shard.batches:
-            findings.add(batch, reader.read(batch))
+    for step in cut_batches(rows, chosen, start=Mark(rows[0].number), prefix=prefix):
+        findings.add(step.batch, reader.read(step.batch))
     return findings
 
 
@@ -147,9 +146,7 @@ def test_batches_and_their_order_make_no_difference(
 ) -> None:
     reader = TableReader(FEATURES)
     other = SMALL.model_copy(update={"batch_tokens": batch_tokens, "shard_rows": shard_rows})
-    batches = [
-        batch for shard in cut_shards(rows, other, first_row=0, prefix=1) for batch in shard.batches
-    ]
+    batches = [step.batch for step in cut_batches(rows, other, start=Mark(), prefix=1)]
     order.shuffle(batches)
     findings = Findings(sort_wanted(FEATURES, reader), SMALL)
     for batch in batches:

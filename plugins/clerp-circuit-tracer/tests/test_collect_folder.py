@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 from circuit_tracer.frontend.feature_models import Model
+from nnsight.intervention.tracing.util import wrap_exception
 
 from clerp.errors import EvidenceError, InputError, OutputError, UsageError
 from clerp.evidence import EvidenceGap, FeatureEvidence
@@ -213,7 +214,7 @@ def test_the_summary_says_what_it_was_made_with_and_not_where(tmp_path: Path) ->
     text = (tmp_path / "features" / "collection.json").read_text()
     summary = json.loads(text)
     assert summary["made_with"] == ORIGIN
-    assert summary["settings"] == SETTINGS.model_dump()
+    assert summary["settings"] == SETTINGS.model_dump(exclude={"batch_tokens"})
     assert summary["rows"] == 80
     assert summary["features"] == ["0_3", "0_11", "2_7"]
     assert str(tmp_path) not in text
@@ -236,8 +237,8 @@ def test_a_killed_run_goes_on_and_ends_in_the_same_bytes(tmp_path: Path, n_batch
     again = TableReader(FEATURES)
     run(tmp_path / "features", reader=again)
     assert read_files(tmp_path / "features") == read_files(tmp_path / "whole")
-    # What is lost is less than a shard.
-    assert reader.n_read + again.n_read < 80 + 2 * SETTINGS.shard_rows
+    # What is lost is the batch under way.
+    assert reader.n_read + again.n_read <= 80 + SETTINGS.shard_rows
     assert [path.name for path in tmp_path.glob(".*")] == []
     assert not name_checkpoint(tmp_path / "features").exists()
 
@@ -429,11 +430,115 @@ def test_features_named_twice_and_in_any_order_are_the_same(tmp_path: Path) -> N
     assert read_files(tmp_path / "one") == read_files(tmp_path / "two")
 
 
-def test_a_corpus_without_rows_says_that_nothing_fired(tmp_path: Path) -> None:
-    facts = run(tmp_path / "features", rows=[])
-    assert facts.never_fired == tuple(FEATURES)
-    record = read_record(tmp_path / "features", FEATURES[0])
-    assert Model.model_validate(record).activation_frequency == 0
+@pytest.mark.parametrize("rows", [[], make_rows(3, shortest=1, longest=1)])
+def test_a_corpus_without_text_is_refused_and_leaves_nothing(
+    tmp_path: Path, rows: list[Row]
+) -> None:
+    with pytest.raises(InputError, match="the corpus has no text"):
+        run(tmp_path / "features", rows=rows)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_checkpoint_that_holds_nothing_is_no_obstacle(tmp_path: Path) -> None:
+    reader = DyingReader(FEATURES)
+    reader.lives = 0
+    with pytest.raises(Killed):
+        run(tmp_path / "features", reader=reader, origin={"model": "a mistake"})
+    assert name_checkpoint(tmp_path / "features").exists()
+    assert run(tmp_path / "features").rows == 80
+
+
+@pytest.mark.parametrize("batch_tokens", [90, 2000])
+def test_work_goes_on_with_batches_of_another_size(tmp_path: Path, batch_tokens: int) -> None:
+    run(tmp_path / "whole")
+    interrupt(tmp_path / "features")
+    other = SETTINGS.model_copy(update={"batch_tokens": batch_tokens})
+    run(tmp_path / "features", settings=other)
+    assert read_files(tmp_path / "features") == read_files(tmp_path / "whole")
+
+
+class FullReader(TableReader):
+    """Has no memory for a second batch."""
+
+    fault: Exception = MemoryError()
+
+    def read(self, batch: Batch):
+        if self.n_read:
+            raise self.fault
+        yield from super().read(batch)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("MPS backend out of memory"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+        wrap_exception(torch.OutOfMemoryError("Tried to allocate 2.00 GiB")),
+        MemoryError(),
+    ],
+)
+def test_too_little_memory_asks_for_smaller_batches(tmp_path: Path, fault: Exception) -> None:
+    reader = FullReader(FEATURES)
+    reader.fault = fault
+    with pytest.raises(UsageError, match=r"out of memory on a batch of \d+ tokens.*--batch"):
+        run(tmp_path / "features", reader=reader)
+    assert name_checkpoint(tmp_path / "features").exists()
+
+
+def test_other_faults_of_a_model_are_not_taken_for_too_little_memory(tmp_path: Path) -> None:
+    reader = FullReader(FEATURES)
+    reader.fault = RuntimeError("shapes do not fit")
+    with pytest.raises(RuntimeError, match="shapes do not fit"):
+        run(tmp_path / "features", reader=reader)
+
+
+def test_a_run_that_died_between_folder_and_checkpoint_is_finished(tmp_path: Path) -> None:
+    out = tmp_path / "features"
+    interrupt(out)
+    left = name_checkpoint(out).read_bytes()
+    run(out)
+    name_checkpoint(out).write_bytes(left)
+    before, reader = read_files(out), TableReader(FEATURES)
+    with pytest.raises(OutputError, match="is there already"):
+        run(out, reader=reader, prefix=2)
+    assert name_checkpoint(out).exists()
+
+    facts = run(out, reader=reader)
+
+    assert (facts.rows, facts.features, facts.never_fired) == (80, tuple(FEATURES), ())
+    assert facts.tokens == sum(len(row.tokens) - 1 for row in make_rows(80))
+    assert reader.n_read == 0
+    assert read_files(out) == before
+    assert [path.name for path in tmp_path.iterdir()] == ["features"]
+
+
+_HOLDER = """
+import sys
+from pathlib import Path
+from clerp_circuit_tracer.collect.lock import hold_folder
+with hold_folder(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_second_process_on_the_same_folder_is_refused(tmp_path: Path) -> None:
+    out = tmp_path / "features"
+    command = [sys.executable, "-c", _HOLDER, str(out)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        reader = TableReader(FEATURES)
+        with pytest.raises(OutputError, match="features: another process is collecting here"):
+            run(out, reader=reader)
+        assert reader.n_read == 0
+        assert run(tmp_path / "beside").rows == 80
+        # What it leaves behind when it dies holds nobody up.
+        holder.kill()
+    assert (tmp_path / ".features.lock").exists()
+    assert run(out).rows == 80
+    assert not (tmp_path / ".features.lock").exists()
 
 
 def test_a_fault_of_the_corpus_leaves_the_work_to_go_on(tmp_path: Path) -> None:

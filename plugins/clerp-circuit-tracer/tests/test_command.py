@@ -1,4 +1,5 @@
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -8,13 +9,17 @@ from typing import Any
 import pytest
 import torch
 from tests.command_line import Run, assert_refused, make_runner, take_stock
+from transformers import LlamaForCausalLM
 
+from clerp.errors import UsageError
 from clerp.evidence import FeatureEvidence
 from clerp.evidence.bins import Bins
 from clerp.evidence.folder import FolderSource
 from clerp.evidence.storage import RawRecord
 from clerp.feature import FeatureId
 from clerp_circuit_tracer.collect import CollectSettings, collect
+from clerp_circuit_tracer.collect.batches import Mark
+from clerp_circuit_tracer.collect.checkpoint import name_checkpoint, save_checkpoint
 from clerp_circuit_tracer.collect.collection import CollectionFacts
 from clerp_circuit_tracer.collect.display import Lines, describe, show_progress, summarize
 from clerp_circuit_tracer.collect.job import JobProgress
@@ -194,6 +199,8 @@ def test_the_folder_says_what_it_was_made_of_and_no_place(finished: Path) -> Non
     assert summary["scan"] == SCAN
     assert summary["made_with"]["model"] == "model"
     assert summary["made_with"]["backend"] == "nnsight"
+    assert summary["made_with"]["tokens"] is None
+    assert len(summary["made_with"]["model_weights"]) == 64
     assert summary["rows"] == len(_cut_rows())
     assert summary["tokens"] == sum(len(row) - 1 for row in _cut_rows())
     assert str(finished.parent) not in json.dumps(summary)
@@ -238,6 +245,90 @@ def test_a_killed_run_goes_on_and_writes_the_same_bytes(
     assert outcome.code == 0, outcome
     assert take_stock(out) == take_stock(finished)
     assert not out.with_name("killed.unfinished").exists()
+
+
+def test_another_number_of_tokens_and_another_model_are_other_collections(
+    place: Path, tmp_path: Path, run: Run
+) -> None:
+    out = tmp_path / "features"
+    program = _KILLED.format(
+        place=str(place),
+        out=str(out),
+        features=[str(feature) for feature in WANTED],
+        context=CONTEXT,
+        after=3,
+    )
+    done = subprocess.run([sys.executable, "-c", program], timeout=120, check=False)
+    assert done.returncode == -signal.SIGKILL
+    other = save_model(tmp_path / "other" / "model")
+    weights = LlamaForCausalLM.from_pretrained(other)
+    torch.nn.init.zeros_(weights.lm_head.weight)
+    weights.save_pretrained(other)
+
+    outcome = run(*_list_arguments(place, out, tokens=5000))
+    assert outcome.code == 1
+    assert "made_with tokens is None there and 5000 here" in outcome.err
+    outcome = run(*_list_arguments(place, out, model=other))
+    assert outcome.code == 1
+    assert "made_with model_weights is" in outcome.err
+
+
+def test_a_folder_that_is_written_already_is_left_and_said_so(
+    place: Path, finished: Path, tmp_path: Path, run: Run
+) -> None:
+    out = tmp_path / "features"
+    shutil.copytree(finished, out)
+    identity = json.loads((out / "collection.json").read_text())
+    save_checkpoint(name_checkpoint(out), identity, Mark(3), {})
+
+    outcome = run(*_list_arguments(place, out))
+
+    assert outcome.code == 0, outcome
+    assert f"Already written: {out}" in outcome.err
+    assert take_stock(out) == take_stock(finished)
+    assert not name_checkpoint(out).exists()
+
+
+def test_a_parent_folder_that_is_not_there_is_refused_before_any_work(
+    place: Path, tmp_path: Path, run: Run
+) -> None:
+    outcome = run(*_list_arguments(place, tmp_path / "no" / "features", model="no/such/model"))
+
+    assert_refused(outcome, f"{tmp_path / 'no'}: is no folder. Make it first")
+
+
+def test_a_corpus_without_text_is_refused_and_leaves_nothing(
+    place: Path, tmp_path: Path, run: Run
+) -> None:
+    (tmp_path / "blank.txt").write_text(" \n\n")
+
+    outcome = run(*_list_arguments(place, tmp_path / "features", corpus=tmp_path / "blank.txt"))
+
+    assert outcome.code == 1
+    assert "the corpus has no text" in outcome.err
+    assert [path.name for path in tmp_path.iterdir()] == ["blank.txt"]
+
+
+@pytest.mark.parametrize(
+    ("corpus", "n_tokens", "fault"),
+    [
+        ("corpus.jsonl", 0, "a corpus of 0 tokens is wanted"),
+        (torch.tensor([BOS, 5, 6]), None, "a tensor of the shape"),
+    ],
+)
+def test_a_corpus_that_cannot_be_is_refused_before_any_work(
+    corpus: Any, n_tokens: int | None, fault: str, place: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=fault):
+        collect(
+            WANTED,
+            model="no/such/model",
+            transcoders="no/such/set",
+            corpus=corpus if isinstance(corpus, torch.Tensor) else place / corpus,
+            n_tokens=n_tokens,
+            out=tmp_path / "features",
+        )
+    assert list(tmp_path.iterdir()) == []
 
 
 _TERMINATED = """
@@ -315,7 +406,8 @@ def test_the_summary_counts_tokens_features_and_silence(
     )
 
     assert outcome.code == 0, outcome
-    first, last = outcome.err.splitlines()
+    stage, first, last = outcome.err.splitlines()
+    assert stage == "clerp: reading the corpus through once, for its digest"
     assert first.startswith("1,000 tokens in ")
     assert "8 features, 1 never fired: 0_7" in first
     assert last == f"Written: {tmp_path / 'features'}"

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -117,6 +118,35 @@ def test_documents_without_text_are_skipped_and_counted(tmp_path: Path) -> None:
     assert corpus.n_skipped == 2
 
 
+def test_text_that_spells_special_tokens_out_is_text(tmp_path: Path) -> None:
+    path = tmp_path / "page.txt"
+    path.write_text("Ada <bos> Ben<unk>")
+    before = FORM.identify()
+
+    (row,) = _read(_open(path, RowForm(TOKENIZER, (BOS,), 60)))
+
+    assert not {*row[1:]} & {*TOKENIZER.all_special_ids}
+    assert TOKENIZER.decode(row[1:]) == "Ada <bos> Ben<unk>"
+    assert FORM.identify() == before
+
+
+def test_a_text_that_is_null_is_a_document_without_text(tmp_path: Path) -> None:
+    path = _write_lines(tmp_path / "corpus.jsonl", [{"text": t} for t in ("one", None, "two")])
+    corpus = _open(path, FORM)
+
+    assert _read(corpus) == [[BOS, *_encode("one")], [BOS, *_encode("two")]]
+    assert corpus.n_skipped == 1
+
+
+@pytest.mark.parametrize("name", ["corpus.jsonl", "corpus.jsonl.gz"])
+def test_a_byte_order_mark_before_json_lines_is_passed_over(name: str, tmp_path: Path) -> None:
+    content = b'\xef\xbb\xbf{"text": "one"}\n{"text": "two"}\n'
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+
+    assert _read(_open(path, FORM)) == [[BOS, *_encode("one")], [BOS, *_encode("two")]]
+
+
 def test_a_file_of_text_is_one_document_whatever_its_name(tmp_path: Path) -> None:
     path = tmp_path / "moby"
     path.write_text("\n\n".join(TEXTS))
@@ -191,7 +221,7 @@ def test_bad_utf_8_is_named_with_file_and_line(damage: bytes, filler: int, tmp_p
         (b'{"text": "\xff"}', "no JSON"),
         (b"[1]", "no text under 'text'; there are none"),
         (b'{"body": "one"}', "no text under 'text'; there are 'body'"),
-        (b'{"text": 5}', "no text under 'text'"),
+        (b'{"text": 5}', "'text' is of type int, not text"),
         (b"[" * 100_000, "no JSON"),
     ],
 )
@@ -311,15 +341,57 @@ def test_a_wanted_number_of_tokens_bounds_the_estimate() -> None:
 
 
 def test_rows_of_a_tensor_are_read_as_they_are() -> None:
-    tokens = torch.randint(2, 100, (5, 8), dtype=torch.int32)
-    corpus = TensorCorpus(tokens)
+    tokens = _draw_ids(5, 8)
+    corpus = _open_ids(tokens)
 
     rows = list(corpus.read(2))
 
     assert [row.number for row in rows] == [2, 3, 4]
     assert torch.equal(torch.stack([row.tokens for row in rows]), tokens[2:].long())
-    assert corpus.identify() == TensorCorpus(tokens.long()).identify()
-    assert corpus.identify() != TensorCorpus(tokens.view(8, 5)).identify()
+    assert corpus.identify() == _open_ids(tokens.long()).identify()
+    assert corpus.identify() != _open_ids(tokens[:, :7]).identify()
+
+
+def _draw_ids(n_rows: int, length: int) -> torch.Tensor:
+    tokens = torch.randint(2, 100, (n_rows, length), dtype=torch.int32)
+    tokens[:, 0] = BOS
+    return tokens
+
+
+def _open_ids(tokens: torch.Tensor, n_tokens: int | None = None) -> TensorCorpus:
+    return TensorCorpus(tokens, (BOS,), 100, n_tokens)
+
+
+@pytest.mark.parametrize(
+    ("n_tokens", "lengths"), [(1, [2]), (7, [8]), (10, [8, 4]), (14, [8, 8]), (99, [8] * 5)]
+)
+def test_rows_of_a_tensor_stop_after_so_many_tokens(n_tokens: int, lengths: list[int]) -> None:
+    tokens = _draw_ids(5, 8)
+    corpus = _open_ids(tokens, n_tokens)
+
+    rows = _read(corpus)
+
+    assert rows == [line[:n].tolist() for line, n in zip(tokens, lengths, strict=False)]
+    assert _read(corpus, 1) == rows[1:]
+    assert corpus.estimate(0) == sum(len(row) - 1 for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "fault"),
+    [
+        (torch.tensor([BOS, 2, 3]), r"a tensor of the shape \(3,\)"),
+        (torch.zeros(0, 8, dtype=torch.long), r"a tensor of the shape \(0, 8\)"),
+        (torch.rand(2, 8), r"numbers of the type torch\.float32"),
+        (torch.ones(2, 8, dtype=torch.bool), r"numbers of the type torch\.bool"),
+        (torch.tensor([[BOS], [BOS]]), "no room for text after the 1 tokens in front"),
+        (torch.tensor([[BOS, 100]]), r"from \d to 100, where the tokenizer has 0 to 99"),
+        (torch.tensor([[BOS, -1]]), "from -1 to"),
+        (torch.tensor([[BOS, 3], [4, 5]]), "not every row begins with"),
+    ],
+)
+def test_a_tensor_that_is_no_rows_of_token_ids_is_refused(tokens: torch.Tensor, fault: str) -> None:
+    with pytest.raises(UsageError, match=fault):
+        _open_ids(tokens)
 
 
 @pytest.mark.parametrize("reference", ["hf:", "hf:a:b:c:d"])
@@ -337,6 +409,32 @@ def test_a_split_that_the_data_set_lacks_is_an_input_error(
 
     with pytest.raises(InputError, match="data set cannot be read"):
         _read(_open(f"hf:{tmp_path / 'set'}::test", FORM))
+
+
+@pytest.mark.parametrize("kind", ["cut.gz", "flipped.gz", "cut.zst", "flipped.zst"])
+def test_damaged_files_of_a_data_set_are_an_input_error(
+    kind: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "set").mkdir()
+    content = "\n".join(json.dumps({"text": text}) for text in write_texts(2000)).encode()
+    pack = gzip.compress if kind.endswith("gz") else zstandard.compress
+    packed = bytearray(pack(content))
+    middle = len(packed) // 2
+    if kind.startswith("flipped"):
+        packed[middle : middle + 50] = bytes(50)
+    cut = packed[:middle] if kind.startswith("cut") else packed
+    (tmp_path / "set" / f"train.jsonl.{kind[-3:].strip('.')}").write_bytes(cut)
+
+    with pytest.raises(InputError) as refused:
+        _read(_open(f"hf:{tmp_path / 'set'}", FORM))
+    assert refused.value.where == str(tmp_path / "set")
+    assert "jsonl" not in capfd.readouterr().err
+    assert caplog.records == []
 
 
 def test_a_data_set_is_pinned_to_a_revision(monkeypatch: pytest.MonkeyPatch) -> None:

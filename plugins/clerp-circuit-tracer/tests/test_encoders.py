@@ -11,7 +11,7 @@ from clerp_circuit_tracer.collect.encoders import Encoder, check_encoder, make_e
 from clerp_circuit_tracer.collect.job import open_backend
 from clerp_circuit_tracer.collect.reader import FeatureReader
 from clerp_circuit_tracer.collect.transcoders import Transcoders, load_transcoders
-from clerp_circuit_tracer.collect.weights import read_encoder_rows
+from clerp_circuit_tracer.collect.weights import digest_model, read_encoder_rows
 
 from .model_makers import (
     D_MODEL,
@@ -166,6 +166,48 @@ def test_other_weights_have_another_digest(model: Path) -> None:
     first, second = (_open_reader(model, make_transcoders(seed=seed)) for seed in (3, 4))
 
     assert first.digest != second.digest
+
+
+@pytest.mark.parametrize("architecture", ["cross", "single"])
+def test_other_decoders_have_another_digest(model: Path, architecture: Architecture) -> None:
+    transcoders: Any = make_transcoders(architecture)
+    before = _open_reader(model, transcoders).digest
+    decoder = transcoders.W_dec[1] if architecture == "cross" else transcoders[1].W_dec
+    with torch.no_grad():
+        decoder[WANTED[-1].index] += 1
+
+    assert _open_reader(model, transcoders).digest != before
+
+
+def test_a_reader_says_what_it_was_told_of_the_decoder_rows(model: Path) -> None:
+    transcoders = make_transcoders("single")
+    backend = open_backend(
+        "nnsight", str(model), transcoders, choose_placement("cpu", "float32"), 64
+    )
+
+    reader = FeatureReader(backend, transcoders, WANTED, promoted_from="summed")
+
+    assert reader.promoted_from == "summed"
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("place", [0, 77_777, 99_999])
+def test_any_changed_entry_of_a_model_changes_its_digest(dtype: torch.dtype, place: int) -> None:
+    weights = torch.randn(1000, 100, generator=torch.Generator().manual_seed(1)).to(dtype)
+    changed = weights.clone()
+    changed.view(-1)[place] *= 1.5
+
+    assert _digest(w=weights) == _digest(w=weights.clone())
+    assert _digest(w=changed) != _digest(w=weights)
+    assert _digest(w=weights.T) != _digest(w=weights)
+    assert _digest(v=weights) != _digest(w=weights)
+
+
+def _digest(**weights: torch.Tensor) -> str:
+    module = torch.nn.Module()
+    for name, tensor in weights.items():
+        module.register_buffer(name, tensor)
+    return digest_model(module)
 
 
 @pytest.mark.parametrize("feature", [FeatureId(2, 0), FeatureId(0, N_FEATURES)])

@@ -65,6 +65,21 @@ def test_features_read_what_the_mlps_of_the_plain_model_read(
 
 
 @pytest.mark.parametrize("name", BACKENDS)
+def test_the_digest_is_that_of_the_model_alone(name: Any, folder: Path, tmp_path: Path) -> None:
+    digest = _open(name, folder).digest()
+    weights: Any = transformers.LlamaForCausalLM.from_pretrained(folder)
+    with torch.no_grad():
+        weights.model.layers[0].self_attn.q_proj.weight[3, 5] += 0.01
+    other = save_model(tmp_path / "model")
+    weights.save_pretrained(other)
+    turned = save_model(tmp_path / "turned" / "model", rope_theta=700.0)
+
+    assert _open(name, folder, "single").digest() == digest
+    assert _open(name, other).digest() != digest
+    assert _open(name, turned).digest() != digest
+
+
+@pytest.mark.parametrize("name", BACKENDS)
 def test_padding_on_the_right_changes_nothing(name: str, backends: dict[str, Backend]) -> None:
     batch = make_batch(draw_rows(9, 33, 17))
 

@@ -14,6 +14,7 @@ from clerp_circuit_tracer.collect.transcoders import (
     is_hub_reference,
     load_transcoders,
     name_scan,
+    read_directions,
 )
 
 from .model_makers import HOOKS, SCAN, Architecture, make_transcoders, save_transcoders
@@ -54,6 +55,45 @@ def test_a_folder_without_a_configuration_is_loaded_with_the_hooks_given(
 
     assert loaded.feature_input_hook == HOOKS.input
     assert name_scan(loaded) == "mine"
+
+
+@pytest.mark.parametrize("config", [True, False])
+def test_a_folder_without_a_name_of_its_own_is_called_as_it_is_on_disk(
+    config: bool, architecture: Architecture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = save_transcoders(make_transcoders(architecture), tmp_path / "mine", config=config)
+    if config:
+        path = folder / "config.yaml"
+        path.write_text(path.read_text().replace(f"scan: {SCAN}\n", ""))
+    monkeypatch.chdir(folder)
+
+    assert name_scan(_load(".", None if config else HOOKS)) == "mine"
+
+
+@pytest.mark.parametrize("promoted_from", ["summed", "per layer", None])
+def test_a_configuration_may_say_what_the_decoder_rows_are(
+    promoted_from: str | None, tmp_path: Path
+) -> None:
+    folder = save_transcoders(make_transcoders("single"), tmp_path / "set")
+    if promoted_from:
+        with (folder / "config.yaml").open("a") as file:
+            file.write(f"promoted_from: {promoted_from}\n")
+
+    assert read_directions(folder) == promoted_from
+    assert name_scan(_load(folder)) == SCAN
+
+
+def test_decoder_rows_of_what_is_no_folder_are_not_described() -> None:
+    assert read_directions("owner/repo") is None
+
+
+def test_a_cross_layer_transcoder_cannot_call_its_rows_those_of_one_layer(tmp_path: Path) -> None:
+    folder = save_transcoders(make_transcoders("cross"), tmp_path / "set")
+    with (folder / "config.yaml").open("a") as file:
+        file.write("promoted_from: per layer\n")
+
+    with pytest.raises(InputError, match=r"config\.yaml: .*promoted_from is summed"):
+        _load(folder)
 
 
 def test_a_folder_that_does_not_say_where_features_read_is_refused(

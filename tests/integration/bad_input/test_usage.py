@@ -30,7 +30,7 @@ BAD_FLAGS = {
     "--style": ("x", "style", "bracket"),
     "--max-graph-bytes": ("x", "max-graph-bytes", ""),
     "--rows": ("x", "rows", ""),
-    "--nosuch": ("x", "--nosuch", "clerp --help"),
+    "--nosuch": ("x", "--nosuch", "clerp label --help"),
 }
 
 
@@ -91,7 +91,7 @@ def test_the_installed_command_says_one_line_without_traceback_or_warning(
     assert_refused(outcome, "clerp: none.json: there is no such file", "Check the path")
 
     outcome = run_process(place.folder, command, "label", place.graph, "--nosuch")
-    assert_refused(outcome, "--nosuch", "clerp --help")
+    assert_refused(outcome, "--nosuch", "clerp label --help")
 
 
 def test_bad_evidence_brings_no_warning_of_numpy_to_the_terminal(place: Workplace) -> None:

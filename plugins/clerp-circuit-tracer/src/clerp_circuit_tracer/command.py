@@ -94,12 +94,15 @@ def collect(
                 dtype=dtype,
                 settings=settings,
                 report=watch,
+                announce=watch.announce,
             )
     except KeyboardInterrupt:
         tell("clerp: the same command continues from the last checkpoint")
         raise
-    if watch.last is not None:
-        tell(summarize(facts, watch.last))
+    if watch.last is None:
+        tell(f"Already written: {facts.folder}")
+        return
+    tell(summarize(facts, watch.last))
     tell(f"Written: {facts.folder}")
 
 

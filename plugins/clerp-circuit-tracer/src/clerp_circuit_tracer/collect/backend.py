@@ -41,6 +41,10 @@ class Backend(Protocol):
     d_model: int
     unembedding: Unembedding
 
+    def digest(self) -> str:
+        """Return a digest of the weights as they were loaded; see `digest_model`."""
+        ...
+
     def visit_inputs(
         self, tokens: Int[Tensor, "row position"], layers: Sequence[int], visit: Visit
     ) -> None:

@@ -11,35 +11,53 @@ from clerp_circuit_tracer.collect.activity import Batch, Row
 from clerp_circuit_tracer.collect.settings import CollectSettings
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How far rows were seen, however large the batches were."""
+
+    first_row: int = 0
+    """Number of the first row of a shard; every row before it was seen."""
+    n_rows: int = 0
+    """Rows of that shard that were seen too, the shortest ones."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
-class Shard:
-    """Consecutive rows in batches; what is known after a shard can be saved."""
+class Step:
+    """A batch, and how far rows are seen with it."""
 
-    batches: Sequence[Batch]
-    next_row: int
-    """Number of the first row after it."""
+    batch: Batch
+    mark: Mark
 
 
-def cut_shards(
-    rows: Iterable[Row], settings: CollectSettings, *, first_row: int, prefix: int
-) -> Iterator[Shard]:
+def cut_batches(
+    rows: Iterable[Row], settings: CollectSettings, *, start: Mark, prefix: int
+) -> Iterator[Step]:
     """Sort the rows of each shard by length and cut them into padded batches.
 
     Args:
-        rows: In ascending order of their number, without gaps.
+        rows: From the shard on that `start` names, in ascending order of their number, without
+            gaps.
         settings: Sizes of shards and batches.
-        first_row: Number of the first of them, where a shard of an earlier run ended.
+        start: How far an earlier run came.
         prefix: Tokens at the start of every row where features count as off.
 
     Raises:
         EvidenceError: A row has another number than expected, or no token.
     """
     remaining = iter(rows)
+    first_row, n_seen = start.first_row, start.n_rows
     while shard := list(islice(remaining, settings.shard_rows)):
         for number, row in enumerate(shard, start=first_row):
             _check_row(row, number)
-        first_row += len(shard)
-        yield Shard([_pad(group, prefix) for group in _group(shard, settings)], first_row)
+        ordered = sorted(shard, key=lambda row: (len(row.tokens), row.number))
+        for group in _group(ordered[n_seen:], settings):
+            n_seen += len(group)
+            yield Step(_pad(group, prefix), _mark(first_row, n_seen, len(shard)))
+        first_row, n_seen = first_row + len(shard), 0
+
+
+def _mark(first_row: int, n_seen: int, n_rows: int) -> Mark:
+    return Mark(first_row, n_seen) if n_seen < n_rows else Mark(first_row + n_rows)
 
 
 def _check_row(row: Row, number: int) -> None:
@@ -52,15 +70,16 @@ def _check_row(row: Row, number: int) -> None:
         raise EvidenceError(f"row {number} of the corpus has no token", remedy="Leave it out")
 
 
-def _group(shard: Iterable[Row], settings: CollectSettings) -> Iterator[list[Row]]:
+def _group(ordered: Iterable[Row], settings: CollectSettings) -> Iterator[list[Row]]:
     group: list[Row] = []
-    for row in sorted(shard, key=lambda row: (len(row.tokens), row.number)):
+    for row in ordered:
         # Rows come in ascending length, so the newest is as long as the batch.
         if group and (len(group) + 1) * len(row.tokens) > settings.batch_tokens:
             yield group
             group = []
         group.append(row)
-    yield group
+    if group:
+        yield group
 
 
 def _pad(rows: Sequence[Row], prefix: int) -> Batch:

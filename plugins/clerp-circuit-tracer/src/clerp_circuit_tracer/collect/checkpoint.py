@@ -1,6 +1,6 @@
 """The state of an unfinished collection in one file, whole or absent.
 
-A line of JSON with the collection's identity and its next row, the arrays as they are in memory,
+A line of JSON with the collection's identity and how far it is, the arrays as they are in memory,
 one after the other, and the sha256 of all that.
 """
 
@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 
 from clerp.errors import InputError, OutputError
+from clerp_circuit_tracer.collect.batches import Mark
 from clerp_circuit_tracer.collect.folder import create_synced, sync_folder
 
 Identity = Mapping[str, object]
@@ -23,7 +24,7 @@ _AGAIN = "Delete it to begin anew"
 
 class _Header(msgspec.Struct):
     identity: dict[str, object]
-    next_row: int
+    mark: Mark
 
 
 def name_checkpoint(out: Path) -> Path:
@@ -32,7 +33,7 @@ def name_checkpoint(out: Path) -> Path:
 
 
 def save_checkpoint(
-    path: Path, identity: Identity, next_row: int, arrays: Mapping[str, np.ndarray]
+    path: Path, identity: Identity, mark: Mark, arrays: Mapping[str, np.ndarray]
 ) -> None:
     """Replace the checkpoint; whenever the process dies, the old or the new one is there.
 
@@ -40,7 +41,7 @@ def save_checkpoint(
         OutputError: It could not be written.
     """
     temporary = path.with_name(f".{path.name}.tmp")
-    header = msgspec.json.encode(_Header(dict(identity), next_row)) + b"\n"
+    header = msgspec.json.encode(_Header(dict(identity), mark)) + b"\n"
     try:
         with create_synced(temporary) as file:
             digest = hashlib.sha256()
@@ -60,8 +61,8 @@ def save_checkpoint(
         temporary.unlink(missing_ok=True)
 
 
-def load_checkpoint(path: Path, identity: Identity, arrays: Mapping[str, np.ndarray]) -> int:
-    """Read a checkpoint into arrays.
+def load_checkpoint(path: Path, identity: Identity, arrays: Mapping[str, np.ndarray]) -> Mark:
+    """Read a checkpoint into arrays; one without a row in it counts as none, whatever it is of.
 
     Args:
         path: The checkpoint.
@@ -69,7 +70,7 @@ def load_checkpoint(path: Path, identity: Identity, arrays: Mapping[str, np.ndar
         arrays: Of the shapes that such a collection has; overwritten.
 
     Returns:
-        The first row that is still to be seen.
+        How far the collection is.
 
     Raises:
         OutputError: The checkpoint is of another collection.
@@ -79,11 +80,12 @@ def load_checkpoint(path: Path, identity: Identity, arrays: Mapping[str, np.ndar
         with path.open("rb") as file:
             line = file.readline(_MAX_HEADER_BYTES)
             header = msgspec.json.decode(line, type=_Header)
-            _check_identity(header.identity, identity, path)
-            _fill(file, line, arrays, path)
+            if header.mark != Mark():
+                _check_identity(header.identity, identity, path)
+                _fill(file, line, arrays, path)
     except (OSError, ValueError) as error:
         raise InputError(f"cannot be read: {error}", where=str(path), remedy=_AGAIN) from error
-    return header.next_row
+    return header.mark
 
 
 def _fill(file: BufferedReader, line: bytes, arrays: Mapping[str, np.ndarray], path: Path) -> None:
@@ -102,7 +104,7 @@ def _read_bytes(array: np.ndarray) -> memoryview:
 
 
 def _check_identity(there: Identity, here: Identity, path: Path) -> None:
-    difference = _find_difference(there, msgspec.to_builtins(here), "")
+    difference = find_difference(there, here)
     if difference:
         raise OutputError(
             f"holds the unfinished work of another collection: {difference}",
@@ -111,8 +113,12 @@ def _check_identity(there: Identity, here: Identity, path: Path) -> None:
         )
 
 
+def find_difference(there: Identity, here: Identity) -> str:
+    """Name the first value in which two collections differ; nothing where none does."""
+    return _find_difference(there, msgspec.to_builtins(here), "")
+
+
 def _find_difference(there: object, here: object, name: str) -> str:
-    """Name the first value that differs."""
     if isinstance(there, dict) and isinstance(here, dict):
         keys = sorted(there.keys() | here.keys())
         found = (_find_difference(there.get(k), here.get(k), f"{name} {k}".strip()) for k in keys)

@@ -5,17 +5,27 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from clerp.errors import OutputError
+import msgspec
+
+from clerp.errors import InputError
 from clerp.feature import FeatureId
 from clerp_circuit_tracer.collect.activity import ActivityReader, Batch
+from clerp_circuit_tracer.collect.batches import Mark
 from clerp_circuit_tracer.collect.checkpoint import (
     Identity,
+    find_difference,
     load_checkpoint,
     name_checkpoint,
     save_checkpoint,
 )
 from clerp_circuit_tracer.collect.findings import Findings
-from clerp_circuit_tracer.collect.folder import is_there, refuse_existing, write_folder
+from clerp_circuit_tracer.collect.folder import (
+    check_parent,
+    is_there,
+    read_summary,
+    refuse_existing,
+    write_folder,
+)
 from clerp_circuit_tracer.collect.records import Record, describe_feature
 from clerp_circuit_tracer.collect.settings import CollectSettings
 from clerp_circuit_tracer.collect.wanted import WantedFeatures, sort_wanted
@@ -30,8 +40,8 @@ _DISTRIBUTIONS = (
     "transformers",
 )
 
-Origin = Mapping[str, str | int]
-"""What a collection is made from and nobody else knows: model, corpus and its digest, backend,
+Origin = Mapping[str, str | int | None]
+"""What a collection is made from and nobody else knows: model, corpus and their digests, backend,
 number type. It is compared when an interrupted run goes on, and written down; no paths."""
 
 
@@ -47,11 +57,19 @@ class CollectionFacts:
     never_fired: tuple[FeatureId, ...]
 
 
+class _Counts(msgspec.Struct):
+    """What a finished folder says of the text that it rests on."""
+
+    rows: int
+    tokens: int
+    never_fired: list[str]
+
+
 class Collection:
     """Evidence of some features, gathered batch by batch; made by `open_collection`.
 
     Attributes:
-        next_row: The first row that a checkpoint does not hold.
+        mark: How far the checkpoint is.
     """
 
     def __init__(
@@ -62,7 +80,7 @@ class Collection:
         out: Path,
         identity: Identity,
     ) -> None:
-        self.next_row = 0
+        self.mark = Mark()
         self._reader = reader
         self._wanted = wanted
         self._settings = settings
@@ -81,6 +99,27 @@ class Collection:
         """Rows seen."""
         return self._findings.n_rows
 
+    def find_written(self) -> CollectionFacts | None:
+        """Finish a run that died when the folder was written and its checkpoint still there.
+
+        Returns:
+            What the folder holds; None where there is none.
+
+        Raises:
+            OutputError: The folder is of another collection, or none.
+        """
+        summary = read_summary(self._out) if is_there(self._checkpoint) else None
+        if summary is None or find_difference(
+            {key: summary.get(key) for key in self._identity}, self._identity
+        ):
+            refuse_existing(self._out)
+            return None
+        counts = msgspec.convert(summary, _Counts)
+        self._checkpoint.unlink()
+        silent = tuple(map(FeatureId.parse, counts.never_fired))
+        features = self._wanted.features
+        return CollectionFacts(self._out, counts.rows, counts.tokens, features, silent)
+
     def resume(self) -> None:
         """Take up the checkpoint, if there is one.
 
@@ -90,10 +129,10 @@ class Collection:
         """
         if is_there(self._checkpoint):
             arrays = self._findings.arrays
-            self.next_row = load_checkpoint(self._checkpoint, self._identity, arrays)
-        else:
+            self.mark = load_checkpoint(self._checkpoint, self._identity, arrays)
+        if self.mark == Mark():
             # A folder that cannot be written, or a full disk, shows before any work is done.
-            self.save(0)
+            self.save(self.mark)
 
     def add(self, batch: Batch) -> None:
         """Run the model on a batch and take in what the features do.
@@ -103,21 +142,25 @@ class Collection:
         """
         self._findings.add(batch, self._reader.read(batch))
 
-    def save(self, next_row: int) -> None:
-        """Write a checkpoint; every row before `next_row` and no other must have been added.
+    def save(self, mark: Mark) -> None:
+        """Write a checkpoint; every row that the mark stands for, and no other, must be added.
 
         Raises:
             OutputError: It cannot be written.
         """
-        save_checkpoint(self._checkpoint, self._identity, next_row, self._findings.arrays)
-        self.next_row = next_row
+        save_checkpoint(self._checkpoint, self._identity, mark, self._findings.arrays)
+        self.mark = mark
 
     def finish(self) -> CollectionFacts:
         """Write the folder and remove the checkpoint.
 
         Raises:
+            InputError: The corpus had no text.
             OutputError: The folder cannot be written.
         """
+        if not self.n_tokens:
+            self._checkpoint.unlink(missing_ok=True)
+            raise InputError("the corpus has no text", remedy="Name another corpus")
         facts = self._find_facts()
         summary = {
             **self._identity,
@@ -157,7 +200,7 @@ def open_collection(
     origin: Origin,
     prefix: int,
 ) -> Collection:
-    """Begin a collection, or take up the unfinished work of the same one.
+    """Plan a collection; nothing on the disk is looked at yet.
 
     Args:
         reader: The model with its transcoders.
@@ -169,14 +212,8 @@ def open_collection(
 
     Raises:
         UsageError: No feature is wanted, or one is not of these transcoders.
-        OutputError: The folder exists or cannot be written, or the unfinished work beside it is
-            of another collection.
-        InputError: The unfinished work is damaged.
     """
     wanted = sort_wanted(features, reader)
-    refuse_existing(out)
-    if not out.parent.is_dir():
-        raise OutputError("is no folder", where=str(out.parent), remedy="Make it first")
     identity = {
         "format": _FORMAT,
         "scan": reader.scan,
@@ -185,10 +222,21 @@ def open_collection(
         "promoted_from": reader.promoted_from,
         "made_with": dict(origin),
         "prefix": prefix,
-        "settings": settings.model_dump(),
+        # The size of batches is left free: after one that was too large, the same work goes on.
+        "settings": settings.model_dump(exclude={"batch_tokens"}),
         "versions": {name: version(name) for name in _DISTRIBUTIONS},
         "features": [str(feature) for feature in wanted.features],
     }
-    collection = Collection(reader, wanted, settings, out, identity)
-    collection.resume()
-    return collection
+    return Collection(reader, wanted, settings, out, identity)
+
+
+def check_place(out: Path) -> None:
+    """Refuse a place where no folder can be written, before anything is loaded.
+
+    Raises:
+        OutputError: There is something else than a finished collection with its checkpoint, which
+            `Collection.find_written` looks into, or no folder to write in.
+    """
+    if not (is_there(name_checkpoint(out)) and read_summary(out)):
+        refuse_existing(out)
+    check_parent(out)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 _DATASET = "hf:"
+# Part of a corpus's digest: text that spells special tokens out is read as text.
+_SPLIT = "special tokens are split"
 
 
 class Corpus(Protocol):
@@ -72,12 +74,17 @@ class RowForm:
     def identify(self) -> str:
         """Return a digest of everything that decides on the tokens of a text."""
         tokenizer = self.tokenizer.backend_tokenizer.to_str()
-        return digest_texts(tokenizer, repr(self.prefix), repr(self.context))
+        return digest_texts(tokenizer, _SPLIT, repr(self.prefix), repr(self.context))
 
     def encode(self, piece: str) -> list[int]:
-        """Return the token ids of a text, without the prefix."""
+        """Return the token ids of a text, without the prefix.
+
+        A text that spells a special token out, such as `<bos>`, has no power over the model.
+        """
         # Not verbose: it warns of every text that is longer than the model's context.
-        encoded = self.tokenizer(piece, add_special_tokens=False, verbose=False)
+        encoded = self.tokenizer(
+            piece, add_special_tokens=False, split_special_tokens=True, verbose=False
+        )
         return cast(list[int], encoded["input_ids"])
 
 
@@ -111,19 +118,9 @@ class TextCorpus:
         """
         self.n_skipped = 0
         prefix = self.form.prefix
-        for number, body in enumerate(self._stop_after(self._cut_documents())):
+        for number, body in enumerate(_stop_after(self._cut_documents(), self.n_tokens)):
             if number >= start:
                 yield Row(number, torch.tensor([*prefix, *body], dtype=torch.long))
-
-    def _stop_after(self, bodies: Iterable[list[int]]) -> Iterator[list[int]]:
-        left = self.n_tokens
-        for body in bodies:
-            if left is not None:
-                body = body[:left]
-                left -= len(body)
-            yield body
-            if left == 0:
-                return
 
     def _cut_documents(self) -> Iterator[list[int]]:
         for document in self.documents:
@@ -148,14 +145,38 @@ class TextCorpus:
 
 @dataclass(slots=True)
 class TensorCorpus:
-    """Rows that are there already, each with its prefix."""
+    """Rows that are there already, each with its prefix.
+
+    Raises:
+        UsageError: They are no rows of token ids, or do not begin with the prefix.
+    """
 
     tokens: Int[Tensor, "row position"]
+    prefix: tuple[int, ...]
+    """Token ids that every row has in front."""
+    n_vocabulary: int
+    """Ids are below it."""
+    n_tokens: int | None = None
+    """Tokens to stop after, prefixes not counted; None reads everything."""
     n_skipped: int = 0
 
+    def __post_init__(self) -> None:
+        check_token_ids(self.tokens)
+        n_prefix = len(self.prefix)
+        if self.tokens.shape[1] <= n_prefix:
+            raise _refuse_ids(f"no room for text after the {n_prefix} tokens in front")
+        lowest, highest = int(self.tokens.min()), int(self.tokens.max())
+        if lowest < 0 or highest >= self.n_vocabulary:
+            raise _refuse_ids(
+                f"from {lowest} to {highest}, where the tokenizer has 0 to {self.n_vocabulary - 1}"
+            )
+        if (self.tokens[:, :n_prefix].cpu() != torch.tensor(self.prefix)).any():
+            raise _refuse_ids(f"not every row begins with {list(self.prefix)}, as the model wants")
+
     def estimate(self, n_read: int) -> int | None:
-        """Return about how many tokens there are; those in front of rows count here."""
-        return self.tokens.numel()
+        """Return how many tokens there are, prefixes not counted."""
+        everything = self.tokens[:, len(self.prefix) :].numel()
+        return everything if self.n_tokens is None else min(everything, self.n_tokens)
 
     def identify(self) -> str:
         """Return a digest of shape and token ids."""
@@ -164,8 +185,43 @@ class TensorCorpus:
 
     def read(self, start: int = 0) -> Iterator[Row]:
         """Yield the rows from a number on."""
+        n_prefix = len(self.prefix)
+        size = self.tokens.shape[1] - n_prefix
         for number in range(start, len(self.tokens)):
-            yield Row(number, self.tokens[number].to("cpu", torch.long))
+            length = size if self.n_tokens is None else min(size, self.n_tokens - number * size)
+            if length <= 0:
+                return
+            yield Row(number, self.tokens[number, : n_prefix + length].to("cpu", torch.long))
+
+
+def check_token_ids(tokens: Tensor) -> None:
+    """Refuse what cannot be rows of token ids for any model.
+
+    Raises:
+        UsageError: It has another number of axes, no entry, or no whole numbers.
+    """
+    if tokens.dim() != 2 or not tokens.numel():
+        raise _refuse_ids(f"a tensor of the shape {tuple(tokens.shape)}")
+    if tokens.is_floating_point() or tokens.is_complex() or tokens.dtype == torch.bool:
+        raise _refuse_ids(f"numbers of the type {tokens.dtype}")
+
+
+def _refuse_ids(fault: str) -> UsageError:
+    return UsageError(
+        f"the token ids of the corpus are unusable: {fault}",
+        remedy="Give rows of ids of the model's tokenizer, each with what stands in front (BOS)",
+    )
+
+
+def _stop_after(bodies: Iterable[list[int]], n_tokens: int | None) -> Iterator[list[int]]:
+    left = n_tokens
+    for body in bodies:
+        if left is not None:
+            body = body[:left]
+            left -= len(body)
+        yield body
+        if left == 0:
+            return
 
 
 def open_documents(place: str | Path, text_field: str = "text") -> Documents:

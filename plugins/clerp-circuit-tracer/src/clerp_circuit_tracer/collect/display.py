@@ -22,10 +22,12 @@ class Watch:
 
     Attributes:
         last: None before the first word.
+        announce: Tells what takes its time before anything can be counted.
     """
 
-    def __init__(self, show: ReportJob) -> None:
+    def __init__(self, show: ReportJob, announce: Callable[[str], None]) -> None:
         self.last: JobProgress | None = None
+        self.announce = announce
         self._show = show
 
     def __call__(self, progress: JobProgress) -> None:
@@ -43,7 +45,7 @@ def show_progress(clock: Callable[[], float] = time.monotonic) -> Generator[Watc
     """
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield Watch(Lines(clock))
+        yield Watch(Lines(clock), lambda stage: tell(f"clerp: {stage}"))
         return
     columns = (TextColumn("collect"), BarColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=console, transient=True) as bars:
@@ -57,7 +59,7 @@ def show_progress(clock: Callable[[], float] = time.monotonic) -> Generator[Watc
                 total=progress.n_tokens,
             )
 
-        yield Watch(advance)
+        yield Watch(advance, lambda stage: bars.update(task, description=stage))
 
 
 class Lines:

@@ -27,6 +27,7 @@ _BLOCK_BYTES = 2**14
 _LAST_SPACE = re.compile(r"\s(?=\S*\Z)")
 _GZIP = ".gz"
 _LINES = (".jsonl", f".jsonl{_GZIP}")
+_MISSING = object()
 
 
 @dataclass(slots=True)
@@ -131,6 +132,7 @@ class JsonLines:
             lines = gzip.GzipFile(fileobj=packed) if self.path.suffix == _GZIP else packed
             for number, line in enumerate(self._read_lines(cast(IO[bytes], lines)), start=1):
                 self.mileage.done = packed.tell()
+                line = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
                 if line.strip():
                     yield cut_pieces([self._read_text(line, f"{self.path}: line {number}")])
 
@@ -162,21 +164,24 @@ class JsonLines:
 
 
 def take_text(record: object, text_field: str, where: str) -> str:
-    """Return the text of a record.
+    """Return the text of a record; null, which data sets have for a missing text, is empty.
 
     Raises:
         InputError: There is none.
     """
     known = cast(dict[str, object], record) if isinstance(record, dict) else {}
-    text = known.get(text_field)
-    if not isinstance(text, str):
-        keys = ", ".join(map(repr, known)) or "none"
-        raise InputError(
-            f"no text under {text_field!r}; there are {keys}"[:300],
-            where=where,
-            remedy="Name the key with --text-field",
-        )
-    return text
+    text = known.get(text_field, _MISSING)
+    if text is None:
+        return ""
+    if isinstance(text, str):
+        return text
+    keys = ", ".join(map(repr, known)) or "none"
+    fault = (
+        f"no text under {text_field!r}; there are {keys}"
+        if text is _MISSING
+        else f"{text_field!r} is of type {type(text).__name__}, not text; there are {keys}"
+    )
+    raise InputError(fault[:300], where=where, remedy="Name the key with --text-field")
 
 
 def cut_pieces(texts: Iterable[str]) -> Iterator[str]:

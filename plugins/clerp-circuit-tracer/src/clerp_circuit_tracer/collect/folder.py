@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+import msgspec
+
 from clerp.errors import OutputError
 from clerp_circuit_tracer.collect.records import Record
 
@@ -61,6 +63,16 @@ def write_folder(
         _discard(partial)
 
 
+def check_parent(out: Path) -> None:
+    """Refuse to write in a folder that is not there.
+
+    Raises:
+        OutputError: It is not.
+    """
+    if not out.parent.is_dir():
+        raise OutputError("is no folder", where=str(out.parent), remedy="Make it first")
+
+
 def refuse_existing(out: Path) -> None:
     """Refuse to write in the place of anything.
 
@@ -85,6 +97,14 @@ def is_there(path: Path) -> bool:
         raise OutputError(
             f"cannot be written: {error}", where=str(path.parent), remedy="Name another folder"
         ) from error
+
+
+def read_summary(out: Path) -> dict[str, object] | None:
+    """Read what a folder says of itself; None where it is no finished collection."""
+    try:
+        return msgspec.json.decode((out / SUMMARY).read_bytes(), type=dict[str, object])
+    except (OSError, ValueError):
+        return None
 
 
 @contextmanager

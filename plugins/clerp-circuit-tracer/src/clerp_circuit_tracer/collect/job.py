@@ -7,6 +7,7 @@ from pathlib import Path
 from jaxtyping import Int
 from torch import Tensor
 
+from clerp.errors import UsageError
 from clerp.feature import FeatureId
 from clerp_circuit_tracer.collect.backend import (
     Backend,
@@ -16,19 +17,24 @@ from clerp_circuit_tracer.collect.backend import (
     choose_placement,
 )
 from clerp_circuit_tracer.collect.collecting import CollectProgress, collect_rows
-from clerp_circuit_tracer.collect.collection import CollectionFacts
+from clerp_circuit_tracer.collect.collection import CollectionFacts, check_place
 from clerp_circuit_tracer.collect.corpus import (
     Corpus,
     RowForm,
     TensorCorpus,
     TextCorpus,
+    check_token_ids,
     open_documents,
 )
 from clerp_circuit_tracer.collect.documents import Documents
-from clerp_circuit_tracer.collect.folder import refuse_existing
 from clerp_circuit_tracer.collect.reader import FeatureReader
 from clerp_circuit_tracer.collect.settings import CollectSettings
-from clerp_circuit_tracer.collect.transcoders import Hooks, Transcoders, load_transcoders
+from clerp_circuit_tracer.collect.transcoders import (
+    Hooks,
+    Transcoders,
+    load_transcoders,
+    read_directions,
+)
 
 _SETTINGS = CollectSettings()
 CONTEXT = 256
@@ -63,6 +69,10 @@ def ignore_job(_: JobProgress) -> None:
     """Report to nobody."""
 
 
+def ignore_stage(_: str) -> None:
+    """Say it to nobody."""
+
+
 def collect(
     features: Iterable[FeatureId],
     *,
@@ -79,6 +89,7 @@ def collect(
     dtype: Precision = "float32",
     settings: CollectSettings = _SETTINGS,
     report: ReportJob = ignore_job,
+    announce: Callable[[str], None] = ignore_stage,
     checkpoint_seconds: float = 120.0,
 ) -> CollectionFacts:
     """Run a model over a corpus and write the evidence of some features as a folder.
@@ -94,7 +105,7 @@ def collect(
             rows of token ids that begin as the model wants it (BOS).
         out: The folder to write, which must not exist.
         hooks: Where the features of a folder without `config.yaml` read and write.
-        n_tokens: Tokens of text to stop after; None reads everything.
+        n_tokens: Tokens to stop after, those in front of rows not counted; None reads everything.
         text_field: Key or column of the text.
         context: Most tokens of a row of text, those in front among them.
         backend: What runs the model.
@@ -102,7 +113,9 @@ def collect(
         dtype: In what the model and the transcoders compute.
         settings: How many examples, how wide, how rows are run.
         report: Told how far it is.
-        checkpoint_seconds: Most of the work that an interruption may cost.
+        announce: Told in a line what takes its time before the first row.
+        checkpoint_seconds: Most of the work that an interruption may cost, apart from the batch
+            that is under way.
 
     Raises:
         UsageError: An argument that cannot be used.
@@ -111,17 +124,20 @@ def collect(
         OutputError: The folder exists or cannot be written.
     """
     folder = Path(out).expanduser()
-    refuse_existing(folder)
-    source = corpus if isinstance(corpus, Tensor) else open_documents(corpus, text_field)
+    check_place(folder)
+    source = _open_source(corpus, text_field, n_tokens)
     placement = choose_placement(device, dtype)
+    promoted_from = None
     if isinstance(transcoders, str | Path):
+        promoted_from = read_directions(transcoders)
         transcoders = load_transcoders(
             transcoders, hooks=hooks, device=placement.device, dtype=placement.dtype
         )
     context = source.shape[1] if isinstance(source, Tensor) else context
     opened = open_backend(backend, model, transcoders, placement, context)
-    reader = FeatureReader(opened, transcoders, list(features))
+    reader = FeatureReader(opened, transcoders, list(features), promoted_from=promoted_from)
     rows = _open_rows(source, opened, context, n_tokens)
+    announce("reading the corpus through once, for its digest")
 
     def advance(progress: CollectProgress) -> None:
         total = rows.estimate(progress.tokens)
@@ -135,8 +151,10 @@ def collect(
         folder,
         origin={
             "model": _name_model(model),
+            "model_weights": opened.digest(),
             "transcoders": reader.digest,
             "corpus": rows.identify(),
+            "tokens": n_tokens,
             "backend": backend,
             "dtype": dtype,
         },
@@ -164,6 +182,19 @@ def open_backend(
     return open_transformerlens(place, transcoders, placement, context)
 
 
+def _open_source(
+    corpus: str | Path | Tensor, text_field: str, n_tokens: int | None
+) -> Documents | Tensor:
+    if n_tokens is not None and n_tokens < 1:
+        raise UsageError(
+            f"a corpus of {n_tokens} tokens is wanted", remedy="Give at least one, or no number"
+        )
+    if not isinstance(corpus, Tensor):
+        return open_documents(corpus, text_field)
+    check_token_ids(corpus)
+    return corpus
+
+
 def _open_rows(
     source: Documents | Int[Tensor, "row position"],
     backend: Backend,
@@ -171,7 +202,8 @@ def _open_rows(
     n_tokens: int | None,
 ) -> Corpus:
     if isinstance(source, Tensor):
-        return TensorCorpus(source)
+        vocabulary = len(backend.tokenizer)
+        return TensorCorpus(source, backend.prefix, vocabulary, n_tokens)
     return TextCorpus(source, RowForm(backend.tokenizer, backend.prefix, context), n_tokens)
 
 

@@ -18,6 +18,7 @@ from clerp_circuit_tracer.collect.backend import (
     find_prefix,
 )
 from clerp_circuit_tracer.collect.transcoders import Transcoders
+from clerp_circuit_tracer.collect.weights import digest_model
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerFast
@@ -36,6 +37,10 @@ class NNSightBackend:
         self.unembedding = Unembedding(
             cast(Any, body).norm, cast(Tensor, model.unembed_weight).detach()
         )
+
+    def digest(self) -> str:
+        """Return a digest of the weights as they were loaded; see `Backend`."""
+        return digest_model(cast(torch.nn.Module, self._model._module))
 
     def visit_inputs(
         self, tokens: Int[Tensor, "row position"], layers: Sequence[int], visit: Visit

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from clerp.evidence import PromotedFrom
 from clerp.feature import FeatureId
 from clerp_circuit_tracer.collect.activity import Batch, LayerActivity, LogitEffects
 from clerp_circuit_tracer.collect.backend import Backend
@@ -29,17 +30,18 @@ _N_CHECKED = 4
 class FeatureReader:
     """The wanted features of a transcoder set on the model that it was trained on.
 
-    Implements `ActivityReader`. Between batches it holds the encoder rows of the wanted features;
-    a batch is encoded while the model runs, so that no more than one layer's inputs are kept.
+    Implements `ActivityReader`. Between batches it holds the rows of the wanted features; a
+    batch is encoded while the model runs, so that no more than one layer's inputs are kept.
 
     Attributes:
         features: The wanted ones, in ascending order.
-        digest: sha256 in hex of what encodes them.
+        digest: sha256 in hex of what encodes them and what they write.
 
     Args:
         backend: The model.
         transcoders: On the model's device and in its precision, as backends leave them.
         features: The wanted ones, in any order.
+        promoted_from: What the decoder rows are, where the transcoders' own kind does not say it.
 
     Raises:
         UsageError: The transcoders were made for a model of another shape or lack a feature, or
@@ -47,13 +49,18 @@ class FeatureReader:
     """
 
     def __init__(
-        self, backend: Backend, transcoders: Transcoders, features: Iterable[FeatureId]
+        self,
+        backend: Backend,
+        transcoders: Transcoders,
+        features: Iterable[FeatureId],
+        *,
+        promoted_from: PromotedFrom | None = None,
     ) -> None:
         check_fit(transcoders, backend.n_layers, backend.d_model)
         self.scan: str = name_scan(transcoders)
         self.n_layers = transcoders.n_layers
         self.n_features = count_features(transcoders)
-        self.promoted_from: str = describe_directions(transcoders)
+        self.promoted_from: str = promoted_from or describe_directions(transcoders)
         self._backend = backend
         self._transcoders = transcoders
         wanted = sort_wanted(features, self)
@@ -67,7 +74,11 @@ class FeatureReader:
             layer: read_encoder_rows(transcoders, layer, indices)
             for layer, indices in self._wanted.items()
         }
-        self.digest = digest_rows(rows.values())
+        self._directions = {
+            layer: read_decoder_rows(transcoders, layer, indices)
+            for layer, indices in self._wanted.items()
+        }
+        self.digest = digest_rows(rows.values(), self._directions.values())
         self._encoders = {
             layer: make_encoder(transcoders, layer, indices, rows[layer])
             for layer, indices in self._wanted.items()
@@ -103,13 +114,9 @@ class FeatureReader:
         with torch.no_grad():
             return {
                 layer: rank_tokens(
-                    read_decoder_rows(self._transcoders, layer, indices),
-                    unembedding.norm,
-                    unembedding.rows,
-                    self._vocabulary,
-                    count,
+                    directions, unembedding.norm, unembedding.rows, self._vocabulary, count
                 )
-                for layer, indices in self._wanted.items()
+                for layer, directions in self._directions.items()
             }
 
     def read_tokens(self, ids: Sequence[int]) -> list[str]:

@@ -39,9 +39,10 @@ class CollectSettings(BaseModel):
     quantile_error: float = Field(default=0.005, gt=1e-4, lt=0.1)
     """Relative error of `quantile_values`, of the intervals' borders and of the histogram."""
     batch_tokens: int = Field(default=2048, ge=1)
-    """Most tokens of one batch, padding among them; a longer row is a batch of its own."""
+    """Most tokens of one batch, padding among them; a longer row is a batch of its own. A run that
+    goes on may have another number: no evidence depends on it."""
     shard_rows: int = Field(default=64, ge=1)
-    """Rows that are sorted by length together; an interrupted run goes on between two shards."""
+    """Rows that are sorted by length together."""
 
     @property
     def width(self) -> int:

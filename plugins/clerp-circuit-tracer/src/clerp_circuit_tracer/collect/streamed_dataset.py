@@ -1,11 +1,17 @@
 """Documents of a HuggingFace data set, streamed."""
 
+import gzip
+import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import zstandard
 from datasets import load_dataset
+from datasets.exceptions import DatasetsError
+from datasets.utils import logging as datasets_logging
 from huggingface_hub import HfApi
 
 from clerp.errors import InputError, RemoteError, UsageError
@@ -18,6 +24,7 @@ from clerp_circuit_tracer.collect.documents import (
 )
 
 _DEFAULT_SPLIT = "train"
+_DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError)
 _FORM = "Write hf:NAME, hf:NAME:CONFIG or hf:NAME:CONFIG:SPLIT; CONFIG may be empty"
 
 
@@ -54,20 +61,32 @@ class StreamedDataset:
 
     def _read_records(self) -> Iterator[Any]:
         try:
-            yield from load_dataset(
-                self.name,
-                self.config or None,
-                split=self.split,
-                revision=self.revision,
-                streaming=True,
-            )
+            with _quiet():
+                yield from load_dataset(
+                    self.name,
+                    self.config or None,
+                    split=self.split,
+                    revision=self.revision,
+                    streaming=True,
+                )
+        except _DAMAGED as fault:
+            raise InputError(
+                f"the data set has damaged files: {fault}",
+                where=self.name,
+                remedy="Name another, or mend it where it is kept",
+            ) from fault
+        except StopIteration as fault:
+            # What `datasets` raises where it finds no first record.
+            raise InputError(
+                "the data set has no record that can be read", where=self.name, remedy=_FORM
+            ) from fault
         except OSError as fault:
             raise RemoteError(
                 f"the data set cannot be read: {fault}",
                 where=self.name,
                 remedy="Check the network and HF_TOKEN; the same command continues",
             ) from fault
-        except ValueError as fault:
+        except (ValueError, DatasetsError) as fault:
             raise InputError(
                 f"the data set cannot be read: {fault}", where=self.name, remedy=_FORM
             ) from fault
@@ -90,6 +109,17 @@ def open_dataset(reference: str, text_field: str) -> StreamedDataset:
         raise UsageError("no data set is named", where=f"hf:{reference}", remedy=_FORM)
     revision = None if Path(name).is_dir() else _resolve_revision(name)
     return StreamedDataset(name, config, split or _DEFAULT_SPLIT, revision, text_field)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep `datasets` from writing to stderr what is raised as an error here."""
+    before = datasets_logging.get_verbosity()
+    datasets_logging.set_verbosity(datasets_logging.CRITICAL)
+    try:
+        yield
+    finally:
+        datasets_logging.set_verbosity(before)
 
 
 def _resolve_revision(name: str) -> str:

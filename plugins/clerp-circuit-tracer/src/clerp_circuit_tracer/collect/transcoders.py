@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, Self, cast
 
 import msgspec
 import torch
@@ -14,10 +14,11 @@ from circuit_tracer.transcoder.cross_layer_transcoder import CrossLayerTranscode
 from circuit_tracer.transcoder.single_layer_transcoder import TranscoderSet
 from circuit_tracer.utils.hf_utils import load_transcoder_from_hub
 from circuit_tracer.utils.hf_utils import load_transcoders as load_configured
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from safetensors import SafetensorError
 
 from clerp.errors import InputError, RemoteError, UsageError
+from clerp.evidence import PromotedFrom
 
 Transcoders = CrossLayerTranscoder | TranscoderSet
 
@@ -56,9 +57,18 @@ class _FolderConfig(BaseModel):
     feature_input_hook: str
     feature_output_hook: str
     scan: str = ""
+    promoted_from: PromotedFrom | None = None
+    """clerp's own key: `summed` for files of one layer each that hold the summed decoder rows of a
+    cross-layer transcoder."""
     repo_id: str = ""
     transcoders: tuple[str, ...] = ()
     """One file a layer, relative to the folder, or `hf://`."""
+
+    @model_validator(mode="after")
+    def _check_directions(self) -> Self:
+        if self.model_kind == "cross_layer_transcoder" and self.promoted_from == "per layer":
+            raise ValueError("promoted_from is summed where the kind is cross_layer_transcoder")
+        return self
 
 
 def is_hub_reference(place: str) -> bool:
@@ -92,6 +102,16 @@ def load_transcoders(
             remedy="Name the folder of the transcoders or their place on HuggingFace",
         )
     return _guard(place, lambda: _load_from_hub(str(place), device, dtype))
+
+
+def read_directions(place: str | Path) -> PromotedFrom | None:
+    """Return what a folder's configuration says of its decoder rows; None where it says nothing.
+
+    Raises:
+        InputError: The configuration is none.
+    """
+    folder = Path(place).expanduser()
+    return _read_config(folder).promoted_from if (folder / CONFIG).is_file() else None
 
 
 def name_scan(transcoders: Transcoders) -> str:
@@ -145,7 +165,7 @@ def _load_folder(
             str(folder),
             feature_input_hook=config.feature_input_hook,
             feature_output_hook=config.feature_output_hook,
-            scan=config.scan or folder.name,
+            scan=config.scan or folder.resolve().name,
             device=device,
             dtype=dtype,
             lazy_decoder=True,
@@ -161,7 +181,10 @@ def _complete(config: _FolderConfig, folder: Path) -> dict[str, Any]:
         f"layer_{layer}.safetensors" for layer in range(_number_files(folder, "layer_"))
     )
     paths = [name if name.startswith("hf://") else str(folder / name) for name in listed]
-    return config.model_dump() | {"transcoders": paths, "scan": config.scan or folder.name}
+    return config.model_dump() | {
+        "transcoders": paths,
+        "scan": config.scan or folder.resolve().name,
+    }
 
 
 def _read_config(folder: Path) -> _FolderConfig:
@@ -176,8 +199,8 @@ def _read_config(folder: Path) -> _FolderConfig:
         raise InputError(f"no YAML: {fault}", where=str(path)) from fault
     except ValidationError as fault:
         first = fault.errors()[0]
-        key = ".".join(map(str, first["loc"]))
-        raise InputError(f"{key}: {first['msg']}", where=str(path)) from fault
+        fields = (*first["loc"], first["msg"])
+        raise InputError(": ".join(map(str, fields)), where=str(path)) from fault
 
 
 def _infer_config(folder: Path, hooks: Hooks | None) -> _FolderConfig:

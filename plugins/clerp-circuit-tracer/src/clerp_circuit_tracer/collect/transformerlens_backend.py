@@ -30,6 +30,7 @@ from clerp_circuit_tracer.collect.backend import (
     find_prefix,
 )
 from clerp_circuit_tracer.collect.transcoders import Transcoders
+from clerp_circuit_tracer.collect.weights import digest_model
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -54,6 +55,10 @@ class TransformerLensBackend:
         self.d_model = model.cfg.d_model
         rows = cast(Tensor, model.unembed_proj).detach().T
         self.unembedding = Unembedding(model.ln_final, rows)
+
+    def digest(self) -> str:
+        """Return a digest of the weights as they were loaded; see `Backend`."""
+        return digest_model(self._model)
 
     def visit_inputs(
         self, tokens: Int[Tensor, "row position"], layers: Sequence[int], visit: Visit

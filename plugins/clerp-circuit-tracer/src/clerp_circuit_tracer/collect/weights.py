@@ -15,6 +15,10 @@ from clerp.errors import UsageError
 from clerp.evidence import PromotedFrom
 from clerp_circuit_tracer.collect.transcoders import Transcoders, count_features
 
+_INTEGERS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+_N_SUMMED = 2**24
+_N_SAMPLED = 4096
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EncoderRows:
@@ -50,13 +54,38 @@ def read_decoder_rows(
     return rows.sum(1) if isinstance(transcoders, CrossLayerTranscoder) else rows
 
 
-def digest_rows(layers: Iterable[EncoderRows]) -> str:
-    """Return the sha256 in hex of rows, layer by layer."""
+def digest_rows(
+    layers: Iterable[EncoderRows], directions: Iterable[Float[Tensor, "feature d_model"]]
+) -> str:
+    """Return the sha256 in hex of what encodes features and what they write."""
     digest = hashlib.sha256()
-    for rows in layers:
-        for part in (rows.weight, rows.bias, rows.threshold):
-            if part is not None:
-                digest.update(part.float().cpu().numpy().tobytes())
+    encoding = (part for rows in layers for part in (rows.weight, rows.bias, rows.threshold))
+    for part in (*encoding, *directions):
+        if part is not None:
+            digest.update(part.float().cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def digest_model(model: nn.Module) -> str:
+    """Return a sha256 in hex by which a model as it was loaded is told from others.
+
+    Both backends hang the transcoders on the model as a module of it, which is left out.
+
+    Of each parameter and buffer it takes name, shape, number type, the sum of all entries' bits
+    read as integers, which any change of one entry changes, and up to 4096 entries at equal
+    distances. That is as fast as memory is read; a hash of every byte would take minutes where a
+    model is large.
+    """
+    digest = hashlib.sha256()
+    for name, tensor in (*model.named_parameters(), *model.named_buffers()):
+        if name.startswith("transcoders."):
+            continue
+        flat = tensor.detach().flatten().view(_INTEGERS[tensor.element_size()])
+        # In parts: the sum of a tensor is taken of a copy in 64 bits.
+        total = sum(int(part.sum(dtype=torch.int64)) for part in flat.split(_N_SUMMED))
+        sample = flat[:: max(1, len(flat) // _N_SAMPLED)].cpu().numpy().tobytes()
+        described = (name, tuple(tensor.shape), str(tensor.dtype), total)
+        digest.update(repr(described).encode() + sample)
     return digest.hexdigest()
 
 
