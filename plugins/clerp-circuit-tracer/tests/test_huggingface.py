@@ -8,7 +8,6 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
-from types import SimpleNamespace
 
 import pytest
 from tests.loopback import Asked, Reply, serve
@@ -590,27 +589,3 @@ def test_a_dead_server_is_an_error_also_when_all_is_kept(small):
     small.server.answer = lambda asked: Reply(status=500)
     with pytest.raises(RemoteError, match="the server failed"):
         read(APART)
-
-
-@pytest.mark.parametrize("endpoint", ["http://huggingface.co", "nonsense"])
-def test_an_endpoint_that_cannot_be_used_is_an_error(monkeypatch, endpoint):
-    monkeypatch.setenv("HF_ENDPOINT", endpoint)
-    with pytest.raises(UsageError, match="server address"):
-        read(APART)
-
-
-def test_the_public_hub_is_asked_by_default(monkeypatch):
-    asked = SimpleNamespace(base="")
-
-    class Stop(Exception):  # noqa: N818
-        pass
-
-    def refuse(base, **settings):
-        asked.base = base
-        raise Stop
-
-    monkeypatch.delenv("HF_ENDPOINT", raising=False)
-    monkeypatch.setattr("clerp_circuit_tracer.hub.hub.Client", refuse)
-    with pytest.raises(Stop):
-        read(APART)
-    assert asked.base == "https://huggingface.co"

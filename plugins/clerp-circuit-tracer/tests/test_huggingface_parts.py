@@ -1,14 +1,18 @@
 from concurrent.futures import CancelledError
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clerp.errors import UsageError
 from clerp.evidence.bins import Span
+from clerp.feature import FeatureId
 from clerp_circuit_tracer.hub.fetching import Workers
 from clerp_circuit_tracer.hub.place import Place, find_new_name
 from clerp_circuit_tracer.hub.spot import MAX_STRETCH_BYTES, Spot, join_touching
+from clerp_circuit_tracer.huggingface import HuggingFaceSource
 
 PLACE = Place.parse("owner/transcoders")
 parts = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,8}(\.[a-z]+)?", fullmatch=True)
@@ -91,3 +95,29 @@ def test_whoever_waits_is_woken():
     for future in waiting:
         with pytest.raises(CancelledError):
             future.result()
+
+
+@pytest.mark.parametrize("endpoint", ["http://huggingface.co", "nonsense"])
+def test_an_endpoint_that_cannot_be_used_is_an_error(tmp_path, monkeypatch, endpoint):
+    monkeypatch.setenv("CLERP_CACHE", str(tmp_path))
+    monkeypatch.setenv("HF_ENDPOINT", endpoint)
+    with pytest.raises(UsageError, match="server address"):
+        list(HuggingFaceSource(str(PLACE)).read([FeatureId(0, 0)]))
+
+
+def test_the_public_hub_is_asked_by_default(tmp_path, monkeypatch):
+    monkeypatch.setenv("CLERP_CACHE", str(tmp_path))
+    asked = SimpleNamespace(base="")
+
+    class Stop(Exception):  # noqa: N818
+        pass
+
+    def refuse(base, **settings):
+        asked.base = base
+        raise Stop
+
+    monkeypatch.delenv("HF_ENDPOINT", raising=False)
+    monkeypatch.setattr("clerp_circuit_tracer.hub.hub.Client", refuse)
+    with pytest.raises(Stop):
+        list(HuggingFaceSource(str(PLACE)).read([FeatureId(0, 0)]))
+    assert asked.base == "https://huggingface.co"
