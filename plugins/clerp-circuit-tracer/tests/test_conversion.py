@@ -136,9 +136,21 @@ def test_a_tokenizer_that_is_not_here_is_named_with_what_to_do(
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a\0b", "x" * 4000])
-def test_a_name_that_no_tokenizer_has_is_refused(graph: Graph, name: str) -> None:
+def test_a_name_that_no_tokenizer_has_is_refused(
+    graph: Graph, name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+
     with pytest.raises(GraphError, match="is not on this machine"):
         convert_graph(graph, tokenizer=name)
+
+
+def test_a_folder_without_a_tokenizer_is_refused_in_a_line(graph: Graph, tmp_path: Path) -> None:
+    with pytest.raises(GraphError, match="cannot be loaded") as refused:
+        convert_graph(graph, tokenizer=str(tmp_path))
+
+    assert len(str(refused.value)) < 600 + len(str(tmp_path))
 
 
 def test_a_broken_tokenizer_is_named_with_its_fault(graph: Graph, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The tokenizer of a graph, from this machine only: a graph's file must not start a download."""
 
+import textwrap
 from pathlib import Path
 
 import huggingface_hub
@@ -27,7 +28,7 @@ def load_tokenizer(name: str, where: str) -> PreTrainedTokenizerBase:
     try:
         return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # raised again: tokenizers has no class of its own for its errors
-        fault = str(error).partition("\n")[0]
+        fault = textwrap.shorten(str(error).partition("\n")[0], 200, placeholder=" ...")
         raise GraphError(
             f"the tokenizer {name!r} cannot be loaded: {fault}", where=where, remedy=_REMEDY
         ) from error
