@@ -17,7 +17,7 @@ from clerp.naming import Labelers, name_feature, open_labelers
 from clerp.outcome import LabeledFeature
 from clerp.plugins import Embedder, Ledgered, find
 from clerp.pool import Pool
-from clerp.router import Rule, find_rule
+from clerp.router import CorrelationRule, Rule, find_rule
 from clerp.windows import Window, cut, parse_windows
 from clerp.word_counts import WordCount, count_words, read_following, read_peaks, read_word
 
@@ -133,7 +133,7 @@ async def explain_feature(
         source=f"{pool.source}, because {pool.because}",
         labeled=labeled,
         nodes=tuple(_view_node(node, pool) for node in graph.nodes_of(feature)),
-        steps=tuple(_list_steps(labeled, rule)),
+        steps=labeled.route.steps or (labeled.route.reason,),
         channels=_view_channels(pool, evidence, rule, settings) if known else (),
         peak_words=count_words(contexts, read_word)[:_N_WORDS],
         next_words=count_words(contexts, read_following)[:_N_WORDS],
@@ -181,18 +181,6 @@ def _find_nearest(
     )
 
 
-def _list_steps(labeled: LabeledFeature, rule: Rule) -> Sequence[str]:
-    route = labeled.route
-    if not route.scores:
-        return [route.reason]
-    steps = ["not an artefact"]
-    for channel, score in route.scores.items():
-        verdict = "high" if rule.is_high(score) else "not high"
-        steps.append(f"{rule.describe(channel, score)} is {verdict} (from {rule.threshold:g})")
-    steps.append(f"so the role is {route.role}, tier {route.tier}")
-    return steps
-
-
 def _view_channels(
     pool: Pool, evidence: FeatureEvidence, rule: Rule, settings: Settings
 ) -> tuple[ChannelView, ...]:
@@ -207,7 +195,7 @@ def _view_channel(
 ) -> ChannelView:
     score = pool.routes[evidence.feature].scores.get(window.name)
     null = None
-    if rule.measure == "z" and score is not None:
+    if isinstance(rule, CorrelationRule) and rule.measure == "z" and score is not None:
         null = _measure_null(build_null(pool.scorable, window, embedder), score.n)
     return ChannelView(
         channel=window.name,

@@ -108,18 +108,12 @@ async def test_of_an_artefact_words_and_windows_are_shown_and_no_score():
     assert explained.promoted == (" Austin",)
 
 
-async def test_steps_tell_what_was_measured_and_what_it_decided():
-    low = Score(0.2, 0.2, 6)
-    pool = score_all(make_pool("input"), input=SCORE, output=low)
-    explained = await explain(pool)
-    assert explained.steps == (
-        "not an artefact",
-        "input 0.50 is high (from 0.35)",
-        "output 0.20 is not high (from 0.35)",
-        "so the role is input, tier 1",
-    )
-    other = await explain(pool, Settings(rule="protocol", threshold=0.6))
-    assert other.steps[1] == "input 0.50 is not high (from 0.6)"
+async def test_steps_are_those_of_the_route():
+    pool = make_pool("input")
+    (feature,) = pool.routes
+    stepped = replace(pool.routes[feature], steps=("asked this", "so the role is input, tier 1"))
+    explained = await explain(replace(pool, routes={feature: stepped}))
+    assert explained.steps == ("asked this", "so the role is input, tier 1")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,17 @@ from clerp.errors import EvidenceError, UsageError
 from clerp.evidence import EvidenceGap, FeatureEvidence
 from clerp.feature import FeatureId
 from clerp.labels import Confidence
-from clerp.router import RULES, Role, Route, Rule, Tier, find_artefact, find_rule, route_features
+from clerp.router import (
+    RULES,
+    CorrelationRule,
+    Role,
+    Route,
+    Rule,
+    Tier,
+    find_artefact,
+    find_rule,
+    route_features,
+)
 from clerp.testing import make_evidence
 from clerp.windows import DEFAULT_WINDOWS, Window
 
@@ -456,6 +466,7 @@ def test_the_default_windows_route_too():
 def test_a_rule_is_found_by_name(name: str, measure: str, threshold: float):
     rule = find_rule(name)
 
+    assert isinstance(rule, CorrelationRule)
     assert (rule.name, rule.measure, rule.threshold) == (name, measure, threshold)
 
 
@@ -468,6 +479,18 @@ def test_a_threshold_replaces_the_rules_own_and_changes_the_route():
     assert route_told(0.6, 0.1, 0.8, strict).role == "cross"
     assert "(high from 0.7)" in route_told(0.6, 0.1, 0.1, strict).reason
     assert PROTOCOL.threshold == 0.35
+
+
+def test_steps_tell_what_was_measured_and_what_it_decided():
+    assert route_told(0.6, 0.1, 0.1).steps == (
+        "not an artefact",
+        "input 0.60 is high (from 0.35)",
+        "output 0.10 is not high (from 0.35)",
+        "so the role is input, tier 1",
+    )
+    stricter = route_told(0.6, 0.1, 0.1, find_rule("protocol", 0.7)).steps
+    assert stricter[1] == "input 0.60 is not high (from 0.7)"
+    assert stricter[3:] == ("cross 0.10 is not high (from 0.7)", "so the role is obscure, tier 3")
 
 
 @pytest.mark.parametrize("threshold", [0.0, -0.5, float("nan"), float("inf"), float("-inf")])

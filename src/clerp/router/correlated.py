@@ -1,0 +1,150 @@
+"""Rules that take the protocol's steps.
+
+The stronger of input and output if it is high (tier 1), else cross if that is (tier 2), else
+obscure (tier 3). They differ in what they measure: raw scores, for which one threshold cannot suit
+windows of different length, or z, the distance from windows drawn at random.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from clerp.correlation import Score, build_null, score_channel
+from clerp.evidence import FeatureEvidence
+from clerp.feature import FeatureId
+from clerp.labels import Confidence
+from clerp.plugins import Embedder
+from clerp.router.route import Role, Route, Tier
+from clerp.router.rule import Rule
+from clerp.windows import Window
+
+Side = Literal["input", "output"]
+
+# Strength over threshold: what counts as far above it, and as hardly above it.
+_CLEAR, _MARGINAL = 1.5, 1.15
+_NEAR_TIE = 0.15
+
+
+@dataclass(frozen=True, slots=True)
+class CorrelationRule(Rule):
+    """What is measured, and from where on it counts as high."""
+
+    measure: Literal["raw", "z"]
+
+    def route(
+        self, evidence: Sequence[FeatureEvidence], windows: Sequence[Window], embedder: Embedder
+    ) -> list[Route]:
+        """Route features by the scores of their windows, as `Rule.route`."""
+        by_name = {window.name: window for window in windows}
+
+        def score(channel: str, chosen: Sequence[FeatureEvidence]) -> dict[FeatureId, Score | None]:
+            if not chosen:
+                return {}
+            window = by_name[channel]
+            null = build_null(evidence, window, embedder) if self.measure == "z" else None
+            scores = score_channel(chosen, window, embedder, null)
+            return {k.feature: s for k, s in zip(chosen, scores, strict=True)}
+
+        inputs, outputs = score("input", evidence), score("output", evidence)
+        low = [
+            k
+            for k in evidence
+            if not (self.is_high(inputs[k.feature]) or self.is_high(outputs[k.feature]))
+        ]
+        crosses = score("cross", low)
+        return [
+            _decide(k, inputs[k.feature], outputs[k.feature], crosses.get(k.feature), self)
+            for k in evidence
+        ]
+
+    def strength(self, score: Score | None) -> float:
+        """Return what the rule measures, minus infinity for a channel without a score."""
+        value = None if score is None else (score.raw if self.measure == "raw" else score.z)
+        return float("-inf") if value is None else value
+
+    def is_high(self, score: Score | None) -> bool:
+        """Say whether the score reaches the threshold."""
+        return self.strength(score) >= self.threshold
+
+    def describe(self, channel: str, score: Score | None) -> str:
+        """Write `input z 8.1` or, for a channel without windows, `no output score`."""
+        if score is None:
+            return f"no {channel} score"
+        value = self.strength(score)
+        return f"{channel} z {value:.1f}" if self.measure == "z" else f"{channel} {value:.2f}"
+
+
+def _decide(
+    evidence: FeatureEvidence,
+    input_score: Score | None,
+    output_score: Score | None,
+    cross_score: Score | None,
+    rule: CorrelationRule,
+) -> Route:
+    sides: dict[Side, Score | None] = {"input": input_score, "output": output_score}
+    role, tier = _assign(sides, cross_score, rule)
+    channels = {**sides, "cross": cross_score}
+    scores = {channel: s for channel, s in channels.items() if s is not None}
+    return Route(
+        feature=evidence.feature,
+        role=role,
+        tier=tier,
+        scores=scores,
+        confidence=_judge(role, channels, rule),
+        n_examples=len(evidence.top),
+        reason=_explain(role, channels, rule),
+        steps=tuple(_list_steps(role, tier, channels, rule)),
+    )
+
+
+def _assign(
+    sides: Mapping[Side, Score | None], cross: Score | None, rule: CorrelationRule
+) -> tuple[Role, Tier]:
+    stronger = _stronger(sides, rule)
+    if rule.is_high(sides[stronger]):
+        return stronger, 1
+    return ("cross", 2) if rule.is_high(cross) else ("obscure", 3)
+
+
+def _stronger(sides: Mapping[Side, Score | None], rule: CorrelationRule) -> Side:
+    # A tie goes to the input: the peak itself is part of that window.
+    return "output" if rule.strength(sides["output"]) > rule.strength(sides["input"]) else "input"
+
+
+def _judge(role: Role, channels: Mapping[str, Score | None], rule: CorrelationRule) -> Confidence:
+    """Grade the margin over the threshold and, for tier 1, over the other side."""
+    above = {name: rule.strength(score) / rule.threshold for name, score in channels.items()}
+    if role == "obscure":
+        best = max(above.values())
+        return "low" if best > 1 - _NEAR_TIE else "medium" if best > 1 / _CLEAR else "high"
+    other = {"input": "output", "output": "input"}.get(role)
+    lead = above[role] - above[other] if other else above[role]
+    if above[role] < _MARGINAL or lead < _NEAR_TIE:
+        return "low"
+    return "high" if above[role] >= _CLEAR and lead >= _CLEAR - 1 else "medium"
+
+
+def _explain(role: Role, channels: Mapping[str, Score | None], rule: CorrelationRule) -> str:
+    measured = ", ".join(
+        rule.describe(channel, score)
+        for channel, score in channels.items()
+        if score is not None or channel != "cross"
+    )
+    conclusion = {
+        "input": "the words up to the peak are alike",
+        "output": "the words after the peak are alike",
+        "cross": "only the whole context is alike",
+        "obscure": "no window is alike enough",
+    }[role]
+    return f"{conclusion}: {measured} (high from {rule.threshold:g})"
+
+
+def _list_steps(
+    role: Role, tier: Tier, channels: Mapping[str, Score | None], rule: CorrelationRule
+) -> Iterator[str]:
+    yield "not an artefact"
+    for channel, score in channels.items():
+        if score is not None:
+            verdict = "high" if rule.is_high(score) else "not high"
+            yield f"{rule.describe(channel, score)} is {verdict} (from {rule.threshold:g})"
+    yield f"so the role is {role}, tier {tier}"
