@@ -90,8 +90,8 @@ def correlate(
     vectors = unit[present].astype(np.float64)
     relative = weights[present].astype(np.float64) / weights[present].max()
     return Score(
-        raw=_mean_over_pairs(vectors, np.ones(n)),
-        weighted=_mean_over_pairs(vectors, relative),
+        raw=mean_over_pairs(vectors, np.ones(n)),
+        weighted=mean_over_pairs(vectors, relative),
         n=n,
     )
 
@@ -137,9 +137,10 @@ def build_null(evidence: Sequence[FeatureEvidence], window: Window, embedder: Em
     return Null(_draw_scores(vectors, largest))
 
 
-def _mean_over_pairs(
+def mean_over_pairs(
     vectors: Float[np.ndarray, "window dimension"], weights: Float[np.ndarray, " window"]
 ) -> float:
+    """Average the cosine over all pairs of unit vectors, each pair weighted by its two weights."""
     weighted = weights[:, np.newaxis] * vectors
     total = weighted.sum(axis=0)
     # What the vectors themselves take away: in single precision their squares are not quite 1.

@@ -503,4 +503,7 @@ def test_an_unknown_rule_is_answered_with_the_known_ones():
     with pytest.raises(UsageError) as raised:
         find_rule("majority")
 
-    assert str(raised.value) == "there is no rule 'majority'. Known: calibrated, protocol"
+    assert (
+        str(raised.value)
+        == "there is no rule 'majority'. Known: calibrated, protocol, air, tokens, layer"
+    )

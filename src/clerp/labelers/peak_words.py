@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 from clerp.evidence import FeatureEvidence
 from clerp.labelers.agreement import METHOD, WINNER_SHARE, Agreement, at_most, measure
-from clerp.labelers.word_classes import (
+from clerp.labelers.word_families import are_related, find_family, name_family
+from clerp.labels import MAX_LABEL_CHARS, Abstention, Confidence, Label, clean_label
+from clerp.word_classes import (
     ARTICLES,
     NAMES,
     WordClass,
@@ -13,9 +15,6 @@ from clerp.labelers.word_classes import (
     find_narrow_class,
     is_function_word,
 )
-from clerp.labelers.word_families import are_related, find_family, name_family
-from clerp.labelers.word_names import is_mark, join_names, name_word, name_words, write_phrase
-from clerp.labels import MAX_LABEL_CHARS, Abstention, Confidence, Label, clean_label
 from clerp.word_counts import (
     PeakContext,
     Place,
@@ -25,6 +24,7 @@ from clerp.word_counts import (
     read_peaks,
     read_word,
 )
+from clerp.word_names import is_mark, join_names, name_word, name_words, write_phrase
 
 _RIVAL_SHARE = 0.15
 """From here on a second word belongs into the name."""

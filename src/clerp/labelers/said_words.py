@@ -18,10 +18,10 @@ from clerp.labelers.witnesses import (
     say_token,
     shown_tokens,
 )
-from clerp.labelers.word_classes import WordClass, cover, find_class, is_function_word
-from clerp.labelers.word_names import is_mark, join_names
 from clerp.labels import MAX_LABEL_CHARS, Abstention, Confidence, Label, clean_label
+from clerp.word_classes import WordClass, cover, find_class, is_function_word
 from clerp.word_counts import PeakContext, WordCount, read_peaks
+from clerp.word_names import is_mark, join_names
 
 _N_LISTED = 3
 _MIN_AGREED_SHARE = 0.1

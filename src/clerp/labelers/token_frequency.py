@@ -9,9 +9,9 @@ from clerp.labelers.peak_words import name_input
 from clerp.labelers.request import LabelRequest
 from clerp.labelers.said_words import name_output
 from clerp.labelers.witnesses import count_tokens
-from clerp.labelers.word_names import name_word
 from clerp.labels import Abstention, Label
 from clerp.word_counts import WordCount, count_words, read_following, read_peaks, read_word
+from clerp.word_names import name_word
 
 _MAX_HINT_CHARS = 120
 # Three parts of three words of this length, with what stands between them, fill a hint.

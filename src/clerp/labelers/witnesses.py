@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from clerp.evidence import ActivationExample
-from clerp.labelers.word_classes import is_function_word
 from clerp.labelers.word_families import are_related
-from clerp.labelers.word_names import is_nameless, name_word
 from clerp.windows import is_bare_space
+from clerp.word_classes import is_function_word
 from clerp.word_counts import PeakContext, WordCount, count_words, normalise, read_following
+from clerp.word_names import is_nameless, name_word
 
 _MIN_FIRST_PIECE = 3
 

@@ -4,8 +4,8 @@ import re
 from collections.abc import Sequence
 from itertools import takewhile
 
-from clerp.labelers.word_names import join_names, name_word
 from clerp.word_counts import WordCount, normalise
+from clerp.word_names import join_names, name_word
 
 _MIN_STEM = 3
 _MIN_LONG_STEM = 4

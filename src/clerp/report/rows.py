@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from clerp.correlation import Score
 from clerp.feature import FeatureId
-from clerp.labelers.word_names import name_word
 from clerp.labels import MAX_LABEL_CHARS
 from clerp.outcome import LabeledFeature, Status
 from clerp.report.occurrence import Occurrence
 from clerp.router import Route
+from clerp.word_names import name_word
 
 MAX_ROW_CHARS = 200
 _LOW_CONFIDENCE = "low confidence"

@@ -5,7 +5,10 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from clerp.errors import UsageError
+from clerp.router.air import AirRule
 from clerp.router.correlated import CorrelationRule
+from clerp.router.counted import TokensRule
+from clerp.router.layer import LayerRule
 from clerp.router.rule import Rule
 
 RULES: Mapping[str, Rule] = MappingProxyType(
@@ -14,6 +17,9 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         for rule in (
             CorrelationRule("calibrated", 3.0, "z"),
             CorrelationRule("protocol", 0.35, "raw"),
+            AirRule("air", 5.0),
+            TokensRule("tokens", 0.5),
+            LayerRule("layer", 0.67),
         )
     }
 )

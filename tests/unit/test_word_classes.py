@@ -1,6 +1,6 @@
 import pytest
 
-from clerp.labelers.word_classes import WordClass, find_class
+from clerp.word_classes import WordClass, find_class
 from clerp.word_counts import WordCount
 
 

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clerp.labelers.word_names import is_nameless, name_word, name_words, write_phrase
 from clerp.labels import clean_label
+from clerp.word_names import is_nameless, name_word, name_words, write_phrase
 
 
 @pytest.mark.parametrize(

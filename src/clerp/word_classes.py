@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from clerp.labelers.word_names import is_mark
 from clerp.word_counts import WordCount, normalise
+from clerp.word_names import is_mark
 
 CLASS_SHARE = 0.6
 """Part of the activation that a class must cover before it names a feature."""
