@@ -7,7 +7,7 @@ WORK ?= build/work
 OUT ?= build/sample
 COLLECTED ?= build/collected
 
-.PHONY: demo test faults browser collected check benchmarks benchmark-collect picture sample sample-evidence system install install-test clean
+.PHONY: demo test faults browser collected check benchmarks benchmark-collect picture sample sample-evidence ordinary rule system install install-test clean
 
 demo: install  ## Label a bundled real graph and print the table
 	mkdir -p $(DEMO)
@@ -50,6 +50,7 @@ benchmarks: install-test  ## Ratios and times, side by side; asserts nothing
 	$(BIN)/python tests/benchmarks/startup.py
 	$(BIN)/python tests/benchmarks/stages.py
 	$(BIN)/python -m tests.benchmarks.remote_reading
+	$(BIN)/python tests/benchmarks/planted_roles.py
 
 picture: install  ## Draw the README's picture again
 	$(BIN)/python graphs/draw_table.py
@@ -64,6 +65,14 @@ system:  ## Debian's packages that make browser needs; as root. Node.js 18 or la
 
 sample-evidence: install-test $(COLLECTED)/corpus.jsonl  ## Collect the bundled evidence again and compare; about 15 minutes
 	$(BIN)/python graphs/smollm2-135m/evidence.py --materials $(COLLECTED) --out $(COLLECTED)/again
+
+ordinary: install-test  ## Make the ordinary text that clerp ships, from Debian's and npm's packages; about a minute
+	$(BIN)/python graphs/ordinary-text/build.py --work build/ordinary
+
+rule: ordinary $(COLLECTED)/corpus.jsonl  ## Fit the default rule again; about a quarter of an hour
+	rm -rf build/directions
+	$(BIN)/python graphs/smollm2-135m/directions.py --model $(COLLECTED)/model --corpus build/ordinary/corpus.jsonl --out build/directions
+	$(BIN)/python graphs/smollm2-135m/fit_rule.py --directions build/directions --corpus build/ordinary/corpus.jsonl
 
 install: .venv/core
 

@@ -13,7 +13,9 @@ from typer.exceptions import TyperException
 
 from clerp.config import Existing
 from clerp.errors import ClerpError, PluginError, UsageError
+from clerp.evaluation.commands import app as evaluate_app
 from clerp.labels import Style
+from clerp.ordinary.command import calibrate
 from clerp.terminal import progress_bar, show, tell, wants_json, write_json
 
 if TYPE_CHECKING:
@@ -26,6 +28,8 @@ app = typer.Typer(
 )
 config_app = typer.Typer(help="What clerp is set to.")
 app.add_typer(config_app, name="config")
+app.add_typer(evaluate_app, name="evaluate")
+app.command()(calibrate)
 
 # What a shell reports of a process that a signal ended: 128 and the signal's number. typer gives
 # the first of them for Ctrl-C.
@@ -52,11 +56,15 @@ EmbedderName = Annotated[
 ]
 RuleName = Annotated[
     str | None,
-    typer.Option(help="calibrated (default): score against chance; protocol: raw score."),
+    typer.Option(help="calibrated (default), or a baseline: protocol, air, tokens, layer."),
 ]
 Threshold = Annotated[
     float | None,
-    typer.Option(help="From where on a score is high: 3 for calibrated, 0.35 for protocol."),
+    typer.Option(help="calibrated: how often nothing may get a role (0.05); protocol: raw score."),
+]
+Null = Annotated[
+    str | None,
+    typer.Option(help="Ordinary text to compare with: a folder that clerp calibrate wrote."),
 ]
 Windows = Annotated[
     str | None,
@@ -86,6 +94,7 @@ def label(
     embedder: EmbedderName = None,
     rule: RuleName = None,
     threshold: Threshold = None,
+    null: Null = None,
     windows: Windows = None,
     target: Annotated[
         str | None,
@@ -133,6 +142,7 @@ def label(
             embedder=embedder,
             rule=rule,
             threshold=threshold,
+            null=null,
             windows=windows,
             existing=existing,
             show_hints=show_hints,
@@ -159,6 +169,7 @@ def route(
     embedder: EmbedderName = None,
     rule: RuleName = None,
     threshold: Threshold = None,
+    null: Null = None,
     windows: Windows = None,
     max_graph_bytes: MaxBytes = None,
     offline: Offline = None,
@@ -176,6 +187,7 @@ def route(
             embedder=embedder,
             rule=rule,
             threshold=threshold,
+            null=null,
             windows=windows,
             max_graph_bytes=max_graph_bytes,
             offline=offline,
@@ -189,6 +201,8 @@ def route(
                 "tier": found.tier,
                 "escalated_from": found.escalated_from,
                 "confidence": found.confidence,
+                "runner_up": found.runner_up,
+                "margin": found.margin,
                 "scores": {channel: asdict(score) for channel, score in found.scores.items()},
                 "n_examples": found.n_examples,
                 "reason": found.reason,
@@ -209,6 +223,7 @@ def why(
     embedder: EmbedderName = None,
     rule: RuleName = None,
     threshold: Threshold = None,
+    null: Null = None,
     windows: Windows = None,
     ledger: LedgerPlace = None,
     max_graph_bytes: MaxBytes = None,
@@ -233,6 +248,7 @@ def why(
             embedder=embedder,
             rule=rule,
             threshold=threshold,
+            null=null,
             windows=windows,
             ledger=ledger,
             max_graph_bytes=max_graph_bytes,

@@ -39,6 +39,7 @@ class GivenSettings(TypedDict, total=False):
     embedder: str | None
     rule: str | None
     threshold: float | None
+    null: str | Path | None
     windows: str | None
     existing: Existing | None
     show_hints: bool | None
@@ -65,9 +66,12 @@ class Settings(BaseModel):
     embedder: str = "wordllama"
     """Embedder, `NAME` or `NAME:ARGUMENT`."""
     rule: str = "calibrated"
-    """Routing rule: `calibrated` or `protocol`."""
+    """Routing rule: `calibrated`, or a baseline: `protocol`, `air`, `tokens`, `layer`."""
     threshold: float | None = None
-    """From where on a score counts as high; by default the rule's own."""
+    """From where on what the rule measures counts as high; by default the rule's own. Of
+    `calibrated` it is how often a feature planted with nothing may get a role."""
+    null: str = "ordinary"
+    """Ordinary text that features are compared with: clerp's own, or a folder of `calibrate`."""
     windows: str = "input=-1:0,output=1:2,cross=-8:8"
     """Token offsets around the peak, both ends included."""
     existing: Existing = "compare"
@@ -87,7 +91,7 @@ class Settings(BaseModel):
     transcoder_sets: Mapping[str, Sequence[str]] = Field(default_factory=dict[str, Sequence[str]])
     """Sources of transcoder sets that are not public, by the name that graphs give them."""
 
-    @field_validator("features", "ledger", mode="before")
+    @field_validator("features", "ledger", "null", mode="before")
     @classmethod
     def _write_path(cls, given: object) -> object:
         return str(given) if isinstance(given, Path) else given

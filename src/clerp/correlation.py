@@ -4,29 +4,26 @@ The correlation score of a channel is the mean cosine similarity over all pairs 
 windows, C(P) = 2 / (n (n - 1)) * sum over i < j of cos(E(w_i), E(w_j)) (the score-then-label
 protocol). With unit vectors u the sum over pairs is (|sum u|^2 - n) / 2, so no pair is ever formed.
 
-Calibration compares C with the C of n windows cut at random positions, away from the peaks, of the
-same evidence: raw scores of one-token and of seventeen-token windows live on different scales.
+Calibration compares C with the C of n windows cut from ordinary text: raw scores of one-token and
+of seventeen-token windows live on different scales.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Float32, Int
+from jaxtyping import Float, Float32
 
 from clerp.embedding import embed_unit
-from clerp.errors import EvidenceError
-from clerp.evidence import ActivationExample, FeatureEvidence
+from clerp.errors import PluginError, UsageError
+from clerp.evidence import FeatureEvidence
+from clerp.ordinary.passages import WIDTH, load_passages
 from clerp.plugins import Embedder
-from clerp.windows import Window, cut_at
+from clerp.windows import Window, cut, cut_tokens
 
 MIN_WINDOWS = 5
 """With fewer windows a channel is not scored."""
-MIN_POOL = 50
-POOL = 3000
-DRAWS = 2000
-# A position counts as away from the peak below this share of the peak's activation.
-_QUIET = 0.1
+DRAWS = 20_000
 # Ties must not flip with the batch an embedder ran in, which moves floats by about 1e-7.
 _DECIMALS = 4
 
@@ -103,7 +100,7 @@ def score_channel(
     null: Null | None,
 ) -> list[Score | None]:
     """Score one window of many features, embedding each distinct text once."""
-    texts = [cut_at(e, window, e.peak) for known in evidence for e in known.top]
+    texts = [cut(e, window) for known in evidence for e in known.top]
     vectors = embed_unit(texts, embedder)
     scores: list[Score | None] = []
     start = 0
@@ -116,25 +113,36 @@ def score_channel(
     return scores
 
 
-def build_null(evidence: Sequence[FeatureEvidence], window: Window, embedder: Embedder) -> Null:
-    """Score windows cut at random positions away from the peaks of all the evidence.
+def build_null(window: Window, embedder: Embedder, largest: int) -> Null:
+    """Score windows of ordinary text, cut around its passages' middles.
 
-    Seeded, and independent of the order of the evidence.
+    The passages come with clerp, so that a score depends on nothing but the feature's own evidence.
+
+    Args:
+        window: The channel's.
+        embedder: Of the windows.
+        largest: The greatest number of windows that a feature has.
 
     Raises:
-        EvidenceError: The evidence has too little text away from the peaks.
+        UsageError: The window reaches further than the passages.
+        PluginError: The embedder has no vector for any of them.
     """
-    texts = _quiet_windows(evidence, window)
-    vectors = embed_unit(texts, embedder)
-    vectors = vectors[vectors.any(axis=1)]
-    if len(vectors) < MIN_POOL:
-        raise EvidenceError(
-            f"only {len(vectors)} windows of text away from the peaks, too few to calibrate "
-            f"the {window.name} score",
-            remedy="Use --rule protocol, or evidence with more examples",
+    middle = WIDTH // 2
+    if max(abs(window.start), abs(window.stop)) > middle:
+        raise UsageError(
+            f"the {window.name} window reaches further than {middle} tokens, "
+            "as far as passages of ordinary text do",
+            remedy="Give --windows a smaller one, or use --rule protocol",
         )
-    largest = max(len(known.top) for known in evidence)
-    return Null(_draw_scores(vectors, largest))
+    texts = [cut_tokens(tokens, window, middle) for tokens in load_passages().tokens]
+    vectors = embed_unit(texts, embedder)
+    present = vectors[vectors.any(axis=1)]
+    if not len(present):
+        raise PluginError(
+            f"the embedder {embedder.name!r} has no vector for any window of ordinary text",
+            remedy="Its author can check it with clerp.testing.check_embedder",
+        )
+    return Null(_draw_scores(present, largest))
 
 
 def mean_over_pairs(
@@ -149,44 +157,15 @@ def mean_over_pairs(
     return round(similar / pairs, _DECIMALS) if pairs > 0 else 0.0
 
 
-def _quiet_windows(evidence: Sequence[FeatureEvidence], window: Window) -> list[str]:
-    """Cut about `POOL` windows, the same number from every example, seeded by the text itself."""
-    examples = sorted(
-        (example for known in evidence for example in known.top),
-        # Features that peak on the same token of a text differ in where they are quiet.
-        key=lambda e: (e.tokens, e.peak, e.activations.tobytes()),
-    )
-    each = max(1, -(-POOL // max(1, len(examples))))
-    rng = np.random.default_rng(0)
-    chosen = examples
-    if len(examples) > POOL:
-        kept = np.sort(rng.choice(len(examples), POOL, replace=False)).tolist()
-        chosen = [examples[int(i)] for i in kept]
-    texts: list[str] = []
-    for example in chosen:
-        quiet = _quiet_positions(example)
-        if len(quiet):
-            picked = rng.choice(quiet, min(each, len(quiet)), replace=False)
-            texts.extend(cut_at(example, window, int(position)) for position in picked.tolist())
-    return texts
-
-
-def _quiet_positions(example: ActivationExample) -> Int[np.ndarray, " position"]:
-    quiet = example.activations < _QUIET * example.peak_activation
-    return np.flatnonzero(quiet)
-
-
 def _draw_scores(
     vectors: Float32[np.ndarray, "window dimension"], largest: int
 ) -> Float[np.ndarray, "draw n"]:
     """Score `DRAWS` random sets; a set of n extends the set of n - 1, so all n cost one pass."""
     rng = np.random.default_rng(0)
-    size = min(largest, len(vectors))
-    scores = np.zeros((DRAWS, size))
+    scores = np.zeros((DRAWS, largest))
     sums = np.zeros((DRAWS, vectors.shape[1]), dtype=np.float32)
-    order = rng.permuted(np.tile(np.arange(len(vectors)), (DRAWS, 1)), axis=1)[:, :size]
-    for column in range(size):
-        sums += vectors[order[:, column]]
+    for column in range(largest):
+        sums += vectors[rng.integers(0, len(vectors), DRAWS)]
         n = column + 1
         if n > 1:
             scores[:, column] = (np.einsum("ij,ij->i", sums, sums) - n) / (n * (n - 1))

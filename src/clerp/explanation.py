@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+import msgspec
 import numpy as np
 
 from clerp.config import Settings
@@ -17,7 +18,7 @@ from clerp.naming import Labelers, name_feature, open_labelers
 from clerp.outcome import LabeledFeature
 from clerp.plugins import Embedder, Ledgered, find
 from clerp.pool import Pool
-from clerp.router import CorrelationRule, Rule, find_rule
+from clerp.router import name_null
 from clerp.windows import Window, cut, parse_windows
 from clerp.word_counts import WordCount, count_words, read_following, read_peaks, read_word
 
@@ -122,7 +123,6 @@ async def explain_feature(
 ) -> Explanation:
     """Gather what is behind one feature of a pool's first graph, asking no LLM."""
     graph, evidence = pool.graphs[0], pool.known[feature]
-    rule = find_rule(settings.rule, settings.threshold)
     async with open_labelers(settings, ledger, ask=False) as labelers:
         labeled = await name_feature(pool, feature, labelers)
         prompt = _show_prompt(pool, feature, labelers)
@@ -134,7 +134,7 @@ async def explain_feature(
         labeled=labeled,
         nodes=tuple(_view_node(node, pool) for node in graph.nodes_of(feature)),
         steps=labeled.route.steps or (labeled.route.reason,),
-        channels=_view_channels(pool, evidence, rule, settings) if known else (),
+        channels=_view_channels(pool, evidence, settings) if known else (),
         peak_words=count_words(contexts, read_word)[:_N_WORDS],
         next_words=count_words(contexts, read_following)[:_N_WORDS],
         promoted=evidence.promoted if known else (),
@@ -182,21 +182,21 @@ def _find_nearest(
 
 
 def _view_channels(
-    pool: Pool, evidence: FeatureEvidence, rule: Rule, settings: Settings
+    pool: Pool, evidence: FeatureEvidence, settings: Settings
 ) -> tuple[ChannelView, ...]:
     embedder = find("embedders", settings.embedder)
     scored = pool.routes[evidence.feature].scores
     windows = [w for w in parse_windows(settings.windows) if w.name != "cross" or w.name in scored]
-    return tuple(_view_channel(pool, evidence, window, rule, embedder) for window in windows)
+    return tuple(_view_channel(pool, evidence, window, embedder) for window in windows)
 
 
 def _view_channel(
-    pool: Pool, evidence: FeatureEvidence, window: Window, rule: Rule, embedder: Embedder
+    pool: Pool, evidence: FeatureEvidence, window: Window, embedder: Embedder
 ) -> ChannelView:
     score = pool.routes[evidence.feature].scores.get(window.name)
     null = None
-    if isinstance(rule, CorrelationRule) and rule.measure == "z" and score is not None:
-        null = _measure_null(build_null(pool.scorable, window, embedder), score.n)
+    if score is not None and score.z is not None:
+        null = _measure_null(build_null(window, embedder, score.n), score.n)
     return ChannelView(
         channel=window.name,
         window=(window.start, window.stop),
@@ -207,7 +207,7 @@ def _view_channel(
 
 
 def _measure_null(null: Null, n: int) -> NullFigures:
-    draws = null.scores[:, min(n, null.scores.shape[1]) - 1]
+    draws = null.scores[:, n - 1]
     mean, spread, *quantiles = (
         round(float(value), _DECIMALS)
         for value in (draws.mean(), draws.std(), *np.quantile(draws, (0.95, 0.99)))
@@ -241,12 +241,11 @@ def _compare_with_record(pool: Pool, labeled: LabeledFeature, settings: Settings
     embedder = find("embedders", settings.embedder).name
     if record.embedder != embedder:
         notes.append(f"the graph was labelled with {record.embedder}, this is {embedder}")
-    if record.null is not None and record.null.evidence_digest != pool.null_digest:
-        notes.append(
-            "the graph was labelled with other evidence, or together with other graphs: "
-            "calibrated scores may differ"
-        )
+    if record.null is not None and msgspec.structs.asdict(record.null) != name_null(settings.null):
+        notes.append("the graph was labelled against other ordinary text: routes may differ")
     recorded = record.features.get(str(labeled.feature))
+    if recorded is not None and recorded.evidence_digest != labeled.evidence_digest:
+        notes.append("the graph was labelled with other evidence")
     shown = labeled.label.text if labeled.label else ""
     if recorded is not None and recorded.label != shown:
         notes.append(f"the graph has the label {recorded.label!r}")

@@ -56,6 +56,7 @@ _Entry = Any
 _OWNERS = {
     ("readers", ".pt"): "clerp-circuit-tracer",
     ("readers", "circuit_tracer.graph.Graph"): "clerp-circuit-tracer",
+    ("embedders", "sentence-transformers"): "clerp-sentence-transformers",
     ("sources", "huggingface"): "clerp-circuit-tracer",
     ("sources", "neuronpedia"): "clerp-neuronpedia",
     ("sources", "neuronpedia-export"): "clerp-neuronpedia",

@@ -4,7 +4,6 @@ Graphs share features when they name the same transcoder set and their activatio
 the same place.
 """
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -22,7 +21,7 @@ from clerp.graph import (
 from clerp.origins import Origin
 from clerp.plugins import find
 from clerp.progress import Progress, ReportProgress
-from clerp.router import Route, find_artefact, find_rule, route_features
+from clerp.router import Route, find_rule, route_features
 from clerp.sourcing import choose_origins, read_evidence
 from clerp.windows import parse_windows
 
@@ -44,21 +43,6 @@ class Pool:
     known: Mapping[FeatureId, FeatureEvidence | EvidenceGap]
     routes: Mapping[FeatureId, Route]
     """Sorted by feature."""
-
-    @property
-    def scorable(self) -> list[FeatureEvidence]:
-        """The evidence that scores are computed, and calibrated, with."""
-        return [
-            known
-            for known in self.known.values()
-            if isinstance(known, FeatureEvidence) and find_artefact(known) is None
-        ]
-
-    @property
-    def null_digest(self) -> str:
-        """sha256 of the evidence that the null is drawn from, in any order."""
-        digests = sorted(known.digest for known in self.scorable)
-        return hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
     def place(self, node: FeatureNode) -> float | None:
         """Return where a node's activation lies in its feature's range, 0 to 100."""
@@ -108,7 +92,7 @@ def read_pools(
     Raises:
         ClerpError: A graph, the evidence or a setting cannot be used.
     """
-    rule = find_rule(settings.rule, settings.threshold)
+    rule = find_rule(settings.rule, settings.threshold, settings.null)
     windows = parse_windows(settings.windows)
     embedder = find("embedders", settings.embedder)
     pools: list[Pool] = []

@@ -17,7 +17,7 @@ from clerp.labeled import shown_text
 from clerp.outcome import LabeledFeature
 from clerp.plugins import find
 from clerp.pool import Pool
-from clerp.router import find_rule
+from clerp.router import find_rule, name_null
 
 
 def describe_run(
@@ -30,7 +30,7 @@ def describe_run(
         "configuration": configuration,
         "source": pool.source,
         "embedder": find("embedders", settings.embedder).name,
-        "null": _describe_null(pool) if settings.rule == "calibrated" else None,
+        "null": _describe_null(settings),
         "graphs": sorted({member.digest for member in pool.graphs}),
         "features": {str(f.feature): _describe(f, settings) for f in features},
     }
@@ -42,11 +42,8 @@ def describe_run(
     }
 
 
-def _describe_null(pool: Pool) -> Mapping[str, str]:
-    return {
-        "windows": "random positions of the same evidence, away from the peaks",
-        "evidence_digest": pool.null_digest,
-    }
+def _describe_null(settings: Settings) -> Mapping[str, str] | None:
+    return name_null(settings.null) if settings.rule == "calibrated" else None
 
 
 def _describe(labeled: LabeledFeature, settings: Settings) -> dict[str, object]:

@@ -39,13 +39,13 @@ def choose_origins(
     the graph's own metadata says where its transcoders keep their features.
     """
     if settings.features is not None:
-        source = _name_source(settings.features)
+        source = name_source(settings.features)
         return (Origin(source, "it was asked for", is_certain=True),)
     beside = _find_beside(given)
     if beside is not None and beside.is_dir():
         return (Origin(f"{_FOLDER}{beside}", "it lies beside the graph", is_certain=True),)
     own_sets = {
-        normalise_set(name): [_name_source(source) for source in sources]
+        normalise_set(name): [name_source(source) for source in sources]
         for name, sources in settings.transcoder_sets.items()
     }
     return list_origins(graph.metadata, own_sets)
@@ -76,9 +76,9 @@ def read_evidence(
     tried: list[str] = []
     for origin in origins:
         try:
-            source = _open(origin, settings)
+            source = open_origin(origin, settings)
             report(Progress("evidence", 0, len(features), _announce(origin, settings)))
-            return _read_all(source, origin, features, report)
+            return read_all(source, origin, features, report)
         except MissingEvidenceError as missing:
             if origin.is_certain:
                 raise
@@ -87,7 +87,8 @@ def read_evidence(
     raise _tell_missing(graphs[0], given, tried, settings)
 
 
-def _name_source(features: str) -> str:
+def name_source(features: str) -> str:
+    """Return the source that `--features` asks for, as a plugin's name and argument."""
     # A name that nobody registers is for `find` to refuse, which knows what is installed.
     is_known = ":" in features and is_registered("sources", features)
     is_name = _NAMED.match(features) is not None and not Path(features).exists()
@@ -105,7 +106,13 @@ def _announce(origin: Origin, settings: Settings) -> str:
     return f"Activation examples: {where}{shorten(origin.source)}, because {origin.because}"
 
 
-def _open(origin: Origin, settings: Settings) -> Source:
+def open_origin(origin: Origin, settings: Settings) -> Source:
+    """Open a source; offline, where no server may be asked.
+
+    Raises:
+        MissingEvidenceError: Nobody asked for it, and it is not installed.
+        PluginError: It is not installed.
+    """
     try:
         source = find("sources", origin.source)
     except (PluginError, UsageError) as unfit:
@@ -115,9 +122,14 @@ def _open(origin: Origin, settings: Settings) -> Source:
     return source.offline() if settings.offline and isinstance(source, Remote) else source
 
 
-def _read_all(
+def read_all(
     source: Source, origin: Origin, features: Sequence[FeatureId], report: ReportProgress
 ) -> Sourced:
+    """Read features from an open source.
+
+    Raises:
+        MissingEvidenceError: It has none of them.
+    """
     known: list[FeatureEvidence | EvidenceGap] = []
     for item in _ask(source, features):
         known.append(item)

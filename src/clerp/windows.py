@@ -62,13 +62,13 @@ def parse_windows(text: str) -> tuple[Window, ...]:
 
 def cut(example: ActivationExample, window: Window) -> str:
     """Return the text of the tokens around the peak; `""` when the window lies outside."""
-    return cut_at(example, window, example.peak)
+    return cut_tokens(example.tokens, window, example.peak)
 
 
-def cut_at(example: ActivationExample, window: Window, position: int) -> str:
-    """Return the text of the tokens around any position, clipped at the example's ends."""
+def cut_tokens(tokens: Sequence[str], window: Window, position: int) -> str:
+    """Return the text of the tokens around any position, clipped at the ends."""
     first = max(position + window.start, 0)
-    return "".join(example.tokens[first : max(position + window.stop + 1, 0)])
+    return "".join(tokens[first : max(position + window.stop + 1, 0)])
 
 
 def split_words(example: ActivationExample) -> tuple[Word, ...]:

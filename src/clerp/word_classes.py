@@ -229,6 +229,8 @@ _WIDE = (
     WordClass("words in capitals", "a word in capitals", _is_all_caps, is_wide=True),
     NAMES,
 )
+CLASSES = (*_NARROW, *_WIDE)
+"""Every class but endings and scripts, which are made as words come."""
 
 
 def is_function_word(word: str) -> bool:

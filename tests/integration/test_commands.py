@@ -113,7 +113,7 @@ def test_hints_and_styles_are_shown_when_asked_for(run: Run) -> None:
     run("label", "graph.json", "--show-hints", "--style", "bracket", "--rule", "protocol")
     shown = {node["clerp"] for node in read_nodes(Path("graph.labeled.json"))}
     assert any(text.startswith("[") for text in shown)
-    run("label", "graph.json", "--show-hints", "--threshold", "1000")
+    run("label", "graph.json", "--show-hints", "--rule", "protocol", "--threshold", "1000")
     shown = {node["clerp"] for node in read_nodes(Path("graph.labeled.json"))}
     assert all(text.startswith("? ") for text in shown)
 
@@ -250,6 +250,8 @@ def test_route_is_one_object_a_line_for_every_feature(run: Run) -> None:
         "tier",
         "escalated_from",
         "confidence",
+        "runner_up",
+        "margin",
         "scores",
         "n_examples",
         "reason",

@@ -87,23 +87,26 @@ def test_a_labelled_graph_is_explained_with_its_own_settings(run: Run) -> None:
     clerp.label("graph.json", rule="protocol", windows=windows, ledger=":memory:").write("x.json")
     told = json.loads(run("why", "x.json", DALLAS, "--json").out)
     assert told["channels"][0]["window"] == [0, 0]
-    assert " z " not in told["steps"][1]
+    assert told["steps"][1].startswith("input ")
+    assert told["channels"][0]["null"] is None
     assert told["notes"] == []
 
     other = json.loads(run("why", "x.json", DALLAS, "--rule", "calibrated", "--json").out)
-    assert " z " in other["steps"][1]
+    assert other["channels"][0]["null"]["draws"] == 20_000
 
 
 def test_why_says_where_the_file_has_another_label_or_other_evidence(run: Run) -> None:
     document = clerp.label("graph.json", ledger=":memory:").document
     record = document["metadata"]["clerp"]
     record["features"][str(DALLAS)]["label"] = "another"
-    record["null"]["evidence_digest"] = "0"
+    record["null"]["passages"] = "others"
+    record["features"][str(DALLAS)]["evidence_digest"] = "0"
     record["embedder"] = "another@1"
     Path("edited.json").write_text(json.dumps(document))
     notes = json.loads(run("why", "edited.json", DALLAS, "--json").out)["notes"]
     assert "the graph has the label 'another'" in notes
-    assert any("labelled with other evidence" in note for note in notes)
+    assert "the graph was labelled with other evidence" in notes
+    assert any("against other ordinary text" in note for note in notes)
     assert any("labelled with another@1" in note for note in notes)
 
 

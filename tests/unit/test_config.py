@@ -62,13 +62,13 @@ def test_what_may_be_given_are_the_settings_and_their_types():
     settings = {name: settings[name] for name in Settings.model_fields}
     assert list(given) == list(settings)
     for name, hint in settings.items():
-        paths = {Path} if name in ("features", "ledger") else set()
+        paths = {Path} if name in ("features", "ledger", "null") else set()
         assert list_types(given[name]) == list_types(hint) | paths, name
 
 
 def test_what_a_graph_records_are_settings_and_nothing_of_this_machine():
     assert set(RECORDED) < set(Settings.model_fields)
-    assert not {"features", "ledger", "concurrency", "max_graph_bytes"} & set(RECORDED)
+    assert not {"features", "ledger", "null", "concurrency", "max_graph_bytes"} & set(RECORDED)
 
 
 @pytest.mark.parametrize("origin", ORIGINS)

@@ -17,11 +17,13 @@ from clerp.correlation import (
     correlate,
     score_channel,
 )
-from clerp.errors import EvidenceError
-from clerp.evidence import ActivationExample, FeatureEvidence
+from clerp.errors import PluginError, UsageError
+from clerp.evidence import FeatureEvidence
 from clerp.feature import FeatureId
+from clerp.ordinary.passages import WIDTH, Passages, load_passages
+from clerp.router.calibrated import score_windows
 from clerp.testing import make_evidence
-from clerp.windows import Window
+from clerp.windows import DEFAULT_WINDOWS, Window
 
 PEAK = Window("input", 0, 0)
 # Scores are rounded to four decimals.
@@ -56,6 +58,21 @@ def make_random_evidence(
         make_evidence(
             [[f" {word}" for word in rng.choice(WORDS, n_tokens)] for _ in range(n_examples)],
             peak=int(rng.integers(n_tokens)),
+            feature=FeatureId(0, index),
+        )
+        for index in range(n_features)
+    ]
+
+
+def draw_ordinary_evidence(
+    rng: np.random.Generator, n_features: int, n_examples: int
+) -> list[FeatureEvidence]:
+    """Make features that peak in the middle of passages drawn at random."""
+    passages = load_passages().tokens
+    return [
+        make_evidence(
+            [passages[i] for i in rng.integers(len(passages), size=n_examples)],
+            peak=WIDTH // 2,
             feature=FeatureId(0, index),
         )
         for index in range(n_features)
@@ -244,88 +261,108 @@ def test_stronger_examples_weigh_more():
     assert score.weighted > score.raw + 0.1
 
 
-def test_the_null_does_not_depend_on_the_order_of_the_evidence():
-    known = make_random_evidence(np.random.default_rng(3), 30)
-
-    one = build_null(known, PEAK, RandomEmbedder())
-    other = build_null(known[::-1], PEAK, RandomEmbedder())
-
-    np.testing.assert_array_equal(one.scores, other.scores)
-
-
-def test_nor_when_features_peak_on_the_same_token_of_the_same_texts():
-    def peak_in(texts: list[list[str]], also: slice) -> FeatureEvidence:
-        def activate(text: list[str]) -> ActivationExample:
-            activations = np.zeros(len(text), dtype=np.float32)
-            activations[also], activations[8] = 0.5, 1
-            return ActivationExample("0.0", tuple(text), activations, 8)
-
-        return replace(make_evidence([]), top=tuple(map(activate, texts)))
-
-    rng = np.random.default_rng(4)
-    texts = [[f" {word}" for word in rng.choice(WORDS, 16)] for _ in range(10)]
-    known = [peak_in(texts, slice(0, 8)), peak_in(texts, slice(9, 16))]
-
-    one = build_null(known, PEAK, RandomEmbedder())
-    other = build_null(known[::-1], PEAK, RandomEmbedder())
-
-    np.testing.assert_array_equal(one.scores, other.scores)
-
-
-def test_the_null_is_made_of_windows_away_from_the_peaks():
-    known = [plant(k, "7") for k in make_random_evidence(np.random.default_rng(5), 20)]
+def test_the_null_is_cut_around_the_middle_of_each_passage(monkeypatch: pytest.MonkeyPatch):
+    numbered = tuple(tuple(f"p{p}t{t}" for t in range(WIDTH)) for p in range(3))
+    monkeypatch.setattr("clerp.correlation.load_passages", lambda: Passages("numbered", numbered))
     embedder = RandomEmbedder()
 
-    build_null(known, PEAK, embedder)
+    build_null(Window("input", -1, 0), embedder, 5)
 
-    assert embedder.asked
-    assert not [text for text in embedder.asked if text.startswith("7")]
+    assert sorted(embedder.asked) == ["p0t23p0t24", "p1t23p1t24", "p2t23p2t24"]
 
 
-def test_a_position_that_fires_at_a_tenth_of_the_peak_is_not_quiet():
-    activations = np.array([0.101, 1, 0.099, 0, -1], dtype=np.float32)
-    top = tuple(
-        ActivationExample("0.0", tuple(f"{place}{n}" for place in "abcde"), activations, 1)
-        for n in range(30)
-    )
+@pytest.mark.parametrize("window", [Window("cross", -8, 8), Window("cross", -24, 24)])
+def test_the_null_is_of_every_passage_that_comes_with_clerp(window: Window):
     embedder = RandomEmbedder()
 
-    build_null([replace(make_evidence([]), top=top)], PEAK, embedder)
+    null = build_null(window, embedder, 5)
 
-    assert {text[0] for text in embedder.asked} == set("cde")
+    texts = {
+        "".join(tokens[max(24 + window.start, 0) : 25 + window.stop]).strip(" ")
+        for tokens in load_passages().tokens
+    }
+    assert set(embedder.asked) == texts
+    assert null.scores.shape == (DRAWS, 5)
+
+
+@pytest.mark.parametrize("window", [Window("cross", -25, 0), Window("input", -30, -28)])
+def test_a_window_that_reaches_further_than_the_passages_is_refused(window: Window):
+    with pytest.raises(UsageError, match="reaches further than 24 tokens"):
+        build_null(window, RandomEmbedder(), 5)
+
+
+def test_an_embedder_without_a_vector_for_ordinary_text_is_named():
+    class Mute(RandomEmbedder):
+        name = "mute"
+
+        def embed(self, texts: Sequence[str]) -> np.ndarray:
+            return np.zeros((len(texts), 4), dtype=np.float32)
+
+    with pytest.raises(PluginError, match="'mute' has no vector"):
+        build_null(PEAK, Mute(), 5)
+
+
+def test_chance_for_a_number_of_windows_does_not_depend_on_the_largest():
+    few = build_null(PEAK, RandomEmbedder(), 6)
+    many = build_null(PEAK, RandomEmbedder(), 40)
+
+    np.testing.assert_array_equal(few.scores, many.scores[:, :6])
+
+
+def test_a_score_does_not_move_when_other_features_are_added():
+    rng = np.random.default_rng(3)
+    (known,) = draw_ordinary_evidence(rng, 1, 10)
+    others = [
+        replace(plant(k, "7"), feature=FeatureId(1, i))
+        for i, k in enumerate(make_random_evidence(rng, 20, n_examples=30))
+    ]
+    among = [*others[:11], known, *others[11:]]
+
+    (alone,) = score_windows([known], DEFAULT_WINDOWS, RandomEmbedder()).values()
+    together = score_windows(among, DEFAULT_WINDOWS, RandomEmbedder())
+
+    assert set(alone) == {"input", "output", "cross"}
+    assert together[known.feature] == alone
 
 
 def test_what_chance_gives_holds_for_every_number_of_windows():
-    null = build_null(make_random_evidence(np.random.default_rng(6), 40), PEAK, RandomEmbedder())
+    null = build_null(PEAK, RandomEmbedder(), 10)
 
     assert null.scores.shape == (DRAWS, 10)
     assert (np.diff(null.scores, axis=0) >= 0).all()
     spread = null.scores.std(axis=0)
     # Fewer windows agree by chance more easily.
     assert spread[4] > 1.5 * spread[9] > 0
-    assert np.abs(null.scores[:, 4:].mean(axis=0)).max() < 0.02
+    # Ordinary text repeats its common words.
+    assert null.scores[:, 4:].mean(axis=0).min() > 0
+    assert null.scores[:, 4:].mean(axis=0).max() < 0.02
 
 
-def test_features_of_random_windows_are_found_coherent_at_the_rate_that_p_states():
-    """Windows are drawn as the null is: p is uniform, z has mean 0 and deviation 1."""
-    known = make_random_evidence(np.random.default_rng(7), 600)
-    null = build_null(known, PEAK, RandomEmbedder())
+@pytest.mark.parametrize("window", DEFAULT_WINDOWS)
+@pytest.mark.parametrize("n_examples", [5, 12])
+def test_features_of_ordinary_windows_are_found_coherent_at_the_rate_that_p_states(
+    window: Window, n_examples: int
+):
+    """Examples are drawn as the null is: p is uniform, z has mean 0 and deviation 1."""
+    known = draw_ordinary_evidence(np.random.default_rng(7), 1000, n_examples)
+    null = build_null(window, RandomEmbedder(), n_examples)
 
-    scores = [score for score in score_at_peaks(known, null) if score]
+    scored = score_channel(known, window, RandomEmbedder(), null)
+    scores = [score for score in scored if score]
     p = np.array([score.p for score in scores])
     z = np.array([score.z for score in scores])
 
-    assert len(scores) == 600
-    assert 0.025 <= np.mean(p <= 0.05) <= 0.08
-    assert 0.44 <= np.mean(p <= 0.5) <= 0.56
-    assert abs(z.mean()) < 0.15
+    assert len(scores) == 1000
+    assert 0.03 <= np.mean(p <= 0.05) <= 0.07
+    assert 0.45 <= np.mean(p <= 0.5) <= 0.55
+    assert abs(z.mean()) < 0.12
     assert 0.85 < z.std() < 1.15
 
 
 def test_a_coherent_feature_stands_far_above_chance():
-    known = make_random_evidence(np.random.default_rng(8), 60)
+    known = draw_ordinary_evidence(np.random.default_rng(8), 60, 10)
     known[17] = plant(known[17], "7")
-    null = build_null(known, PEAK, RandomEmbedder())
+    null = build_null(PEAK, RandomEmbedder(), 10)
 
     scores = score_at_peaks(known, null)
 
@@ -341,12 +378,13 @@ def test_a_coherent_feature_stands_far_above_chance():
 
 def test_calibration_adds_to_a_score_and_changes_nothing():
     known = make_random_evidence(np.random.default_rng(9), 30)
-    null = build_null(known, PEAK, RandomEmbedder())
+    null = build_null(PEAK, RandomEmbedder(), 10)
 
     for raw, calibrated in zip(score_at_peaks(known), score_at_peaks(known, null), strict=True):
         assert raw is not None
         assert calibrated is not None
         assert (raw.expected, raw.z, raw.p) == (None, None, None)
+        assert calibrated.z is not None
         assert replace(calibrated, expected=None, z=None, p=None) == raw
 
 
@@ -375,36 +413,28 @@ def test_more_windows_than_the_null_knows_are_held_against_its_largest_number():
     assert null.calibrate(Score(0.4, 0.4, 12)) == replace(at_most, n=12)
 
 
-def test_where_all_text_is_the_same_nothing_stands_above_chance():
-    known = [make_evidence([[" 1a", " 1b", " 1c"]] * 40)]
-    null = build_null(known, PEAK, RandomEmbedder())
+class OneWayEmbedder:
+    """Gives every text one direction, and a text without letters none."""
 
-    (score,) = score_at_peaks(known, null)
+    name = "one way"
 
-    assert score == Score(raw=1.0, weighted=1.0, n=40, expected=1.0, z=0.0, p=1.0)
-
-
-@pytest.mark.parametrize("n_texts", [0, 1, 24])
-def test_too_little_text_to_calibrate_with_is_said_with_what_to_do(n_texts: int):
-    known = [make_evidence([[f" a{n}", " peak", f" b{n}"]]) for n in range(n_texts)]
-
-    with pytest.raises(EvidenceError) as raised:
-        build_null(known, Window("output", 0, 0), RandomEmbedder())
-
-    assert str(raised.value) == (
-        f"only {2 * n_texts} windows of text away from the peaks, too few to calibrate the output "
-        "score. Use --rule protocol, or evidence with more examples"
-    )
-
-
-def test_just_enough_text_is_enough():
-    known = [make_evidence([[f" a{n}", " peak", f" b{n}"]]) for n in range(25)]
-
-    assert build_null(known, PEAK, RandomEmbedder()).scores.shape[0] == DRAWS
+    def embed(self, texts: Sequence[str]) -> np.ndarray:
+        return np.array([[any(map(str.isalpha, text)), 0] for text in texts], dtype=np.float32)
 
 
 def test_windows_without_content_do_not_make_a_null():
-    known = [make_evidence([[""] * 6] * 20)]
+    middles = [tokens[WIDTH // 2] for tokens in load_passages().tokens]
+    assert not all(any(map(str.isalpha, middle)) for middle in middles)
 
-    with pytest.raises(EvidenceError, match="only 0 windows"):
-        build_null(known, PEAK, RandomEmbedder())
+    null = build_null(PEAK, OneWayEmbedder(), 6)
+
+    assert (null.scores[:, 1:] == 1).all()
+
+
+def test_where_all_text_is_the_same_nothing_stands_above_chance():
+    known = [make_evidence([[" a", " b", " c"]] * 40)]
+    null = build_null(PEAK, OneWayEmbedder(), 40)
+
+    scores = score_channel(known, PEAK, OneWayEmbedder(), null)
+
+    assert scores == [Score(raw=1.0, weighted=1.0, n=40, expected=1.0, z=0.0, p=1.0)]

@@ -9,22 +9,24 @@ from tests.pools import FEATURES, make_pool
 from tests.unit.graph.conftest import build_graph
 
 from clerp.config import Settings
-from clerp.correlation import Score
+from clerp.correlation import DRAWS, Score
 from clerp.errors import LabelerError
-from clerp.evidence import EvidenceGap
+from clerp.evidence import EvidenceGap, FeatureEvidence
 from clerp.explanation import Explanation, explain_feature
 from clerp.graph import read_graph
 from clerp.labelers import LabelRequest
 from clerp.labels import Label
 from clerp.ledger import Ledger, open_ledger
 from clerp.pool import Pool
-from clerp.router import Role
+from clerp.router import Role, name_null
 from clerp.testing import make_evidence
 
 FIRST = FEATURES[0]
 PROTOCOL = Settings(rule="protocol")
 SCORE = Score(0.5, 0.5, 6)
 EIGHT: list[Role] = ["input"] * 8
+OTHER_TEXT = "the graph was labelled against other ordinary text: routes may differ"
+OTHER_EVIDENCE = "the graph was labelled with other evidence"
 
 
 class FakeEmbedder:
@@ -168,31 +170,34 @@ async def test_one_window_with_content_is_like_no_other():
 
 
 async def test_chance_is_shown_beside_calibrated_scores_only():
-    pool = score_all(make_pool(*EIGHT), input=replace(SCORE, z=4.0, p=0.01, expected=0.1))
-    settings = Settings(windows="input=0:0,output=1:1,cross=-8:8")
-    calibrated = await explain(pool, settings)
-    by_name = {channel.channel: channel.null for channel in calibrated.channels}
+    calibrated = replace(SCORE, z=4.0, p=0.01, expected=0.1)
+    pool = score_all(make_pool("input"), input=calibrated, output=SCORE)
+    explained = await explain(pool)
+    by_name = {channel.channel: channel.null for channel in explained.channels}
     null = by_name["input"]
     assert null is not None
     assert null.mean < null.quantile_95 <= null.quantile_99 <= 1
-    assert (null.spread > 0, null.draws) == (True, 2000)
+    assert (null.spread > 0, null.draws) == (True, DRAWS)
     assert by_name["output"] is None
-    raw = await explain(pool, settings.model_copy(update={"rule": "protocol"}))
-    assert {channel.null for channel in raw.channels} == {None}
 
 
 async def test_chance_depends_on_the_number_of_windows_of_the_feature():
-    pool = make_pool(*EIGHT)
-    settings = Settings(windows="input=0:0,output=1:1,cross=-8:8")
     spreads: list[float] = []
     for n in (2, 6, 100):
-        scored = score_all(pool, input=Score(0.5, 0.5, n, z=1.0))
-        null = (await explain(scored, settings)).channels[0].null
+        scored = score_all(make_pool("input"), input=Score(0.5, 0.5, n, z=1.0))
+        null = (await explain(scored)).channels[0].null
         assert null is not None
         spreads.append(null.spread)
-    assert spreads[0] > spreads[1]
-    # There are never more windows than examples.
-    assert spreads[1] == spreads[2]
+    assert spreads == sorted(spreads, reverse=True)
+    assert len(set(spreads)) == 3
+
+
+async def test_chance_does_not_depend_on_the_other_features():
+    calibrated = replace(SCORE, z=4.0)
+    alone = await explain(score_all(make_pool("input"), input=calibrated))
+    among = await explain(score_all(make_pool(*EIGHT), input=calibrated))
+    assert alone.channels[0].null is not None
+    assert alone.channels == among.channels
 
 
 async def test_every_occurrence_is_shown_with_its_token_and_place():
@@ -247,14 +252,21 @@ async def test_where_no_llm_is_asked_there_is_no_prompt():
         assert explained.prompt == ""
 
 
-def read_labelled(pool: Pool, **record: object) -> Pool:
-    """Make the pool's graph one that clerp labelled, as this run would, but for `record`."""
+NULL = {"passages": "p@1", "text": "t@1", "rule": "r@1"}
+
+
+def read_labelled(feature: dict[str, str] | None = None, **record: object) -> Pool:
+    """Make a pool whose graph clerp labelled as this run would, but for what is given."""
+    pool = make_pool("input")
+    evidence = pool.known[FIRST]
+    assert isinstance(evidence, FeatureEvidence)
+    recorded = {"clerp": "Dallas", "label": "Dallas", "evidence_digest": evidence.digest}
     document = build_graph(n_features=1)
     document["metadata"]["clerp"] = {
         "schema_version": 1,
-        "features": {str(FIRST): {"clerp": "Dallas", "label": "Dallas"}},
+        "features": {str(FIRST): recorded | (feature or {})},
         "embedder": "fake@1",
-        "null": {"evidence_digest": pool.null_digest},
+        "null": NULL,
         **record,
     }
     return replace(pool, graphs=(read_graph(document),))
@@ -267,23 +279,49 @@ def read_labelled(pool: Pool, **record: object) -> Pool:
         ({"null": None}, []),
         ({"features": {}}, []),
         ({"embedder": "old@0"}, ["the graph was labelled with old@0, this is fake@1"]),
-        ({"null": {"evidence_digest": "0"}}, ["the graph was labelled with other evidence, or"]),
+        ({"null": NULL | {"passages": "p@0"}}, [OTHER_TEXT]),
+        ({"null": NULL | {"text": "t@0"}}, [OTHER_TEXT]),
+        ({"null": NULL | {"rule": "r@0"}}, [OTHER_TEXT]),
+        # What earlier versions calibrated with.
+        ({"null": {"evidence_digest": "0" * 64}}, [OTHER_TEXT]),
+        ({"feature": {"evidence_digest": "0" * 64}}, [OTHER_EVIDENCE]),
+        ({"feature": {"label": "Texas"}}, ["the graph has the label 'Texas'"]),
+        ({"feature": {"label": ""}}, ["the graph has the label ''"]),
         (
-            {"features": {str(FIRST): {"label": "Texas"}}},
-            ["the graph has the label 'Texas'"],
+            {
+                "embedder": "old@0",
+                "null": NULL | {"text": "t@0"},
+                "feature": {"label": "Texas", "evidence_digest": "0" * 64},
+            },
+            [
+                "the graph was labelled with old@0, this is fake@1",
+                OTHER_TEXT,
+                OTHER_EVIDENCE,
+                "the graph has the label 'Texas'",
+            ],
         ),
-        ({"features": {str(FIRST): {"label": ""}}}, ["the graph has the label ''"]),
     ],
 )
 async def test_what_differs_from_the_run_that_labelled_the_graph_is_noted(
-    record: dict[str, object], notes: list[str]
+    monkeypatch: pytest.MonkeyPatch, record: dict[str, Any], notes: list[str]
 ):
-    explained = await explain(read_labelled(make_pool("input"), **record))
+    monkeypatch.setattr("clerp.explanation.name_null", lambda *_: NULL)
+    explained = await explain(read_labelled(**record))
     assert explained.labeled.label is not None
     assert explained.labeled.label.text == "Dallas"
-    assert len(explained.notes) == len(notes)
-    for note, start in zip(explained.notes, notes, strict=True):
-        assert note.startswith(start)
+    assert list(explained.notes) == notes
+
+
+async def test_the_text_that_comes_with_clerp_is_what_a_record_is_held_against():
+    explained = await explain(read_labelled(null=name_null()))
+    assert explained.notes == ()
+
+
+async def test_a_gap_has_no_digest_that_could_differ():
+    gap = EvidenceGap(FIRST, "lost")
+    pool = read_labelled({"label": "", "evidence_digest": ""}, null=None)
+    lost = make_pool("obscure", known={FIRST: gap}, graphs=pool.graphs)
+    assert (await explain(lost)).notes == ()
 
 
 async def test_a_record_is_plain_values_and_names_the_feature_once():

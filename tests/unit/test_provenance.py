@@ -1,4 +1,5 @@
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -13,6 +14,7 @@ from clerp.graph import read_graph
 from clerp.outcome import LabeledFeature
 from clerp.pool import Pool
 from clerp.provenance import describe_run
+from clerp.router import name_null
 from clerp.testing import make_evidence
 
 FIRST, SECOND = FEATURES[:2]
@@ -64,13 +66,13 @@ def test_no_path_ledger_or_machine_is_in_the_record(settings: Settings):
 def test_what_decides_labels_is_in_the_record():
     record = describe()
     assert set(record["configuration"]) == set(RECORDED)
-    assert record["configuration"]["threshold"] == 3.0
+    assert record["configuration"]["threshold"] == 0.05
     assert list(record)[:3] == ["schema_version", "clerp_version", "run_id"]
     assert record["embedder"].startswith("wordllama:")
 
 
 def test_a_threshold_that_is_the_rules_own_is_the_same_run():
-    assert describe(settings=Settings(threshold=3.0)) == describe()
+    assert describe(settings=Settings(threshold=0.05)) == describe()
 
 
 @pytest.mark.parametrize(
@@ -79,7 +81,7 @@ def test_a_threshold_that_is_the_rules_own_is_the_same_run():
         {"llm": "m"},
         {"labeler": "other"},
         {"rule": "protocol"},
-        {"threshold": 2.0},
+        {"threshold": 0.2},
         {"windows": "input=0:0,output=1:1,cross=-2:2"},
         {"existing": "keep"},
         {"show_hints": True},
@@ -139,18 +141,31 @@ def test_other_evidence_is_another_run():
     assert run_id(features=changed) != run_id()
 
 
-def test_what_scores_were_calibrated_with_belongs_to_the_run():
-    other = make_evidence(make_texts(" Ohio"), feature=SECOND)
-    pool, changed = (
-        make_pool("input", "obscure"),
-        make_pool("input", "obscure", known={SECOND: other}),
-    )
-    assert describe(pool)["null"]["evidence_digest"] == pool.null_digest
-    assert run_id(changed) != run_id(pool)
+def test_the_text_that_evidence_was_compared_with_is_named_by_digests():
+    null = describe()["null"]
+    assert null == name_null()
+    assert list(null) == ["passages", "text", "rule"]
+    assert all(re.fullmatch(r".+@[0-9a-f]{12}", name) for name in null.values())
 
-    raw = Settings(rule="protocol")
-    assert describe(pool, raw)["null"] is None
-    assert run_id(changed, raw) == run_id(pool, raw)
+
+@pytest.mark.parametrize("part", ["passages", "text", "rule"])
+def test_what_evidence_was_compared_with_belongs_to_the_run(
+    monkeypatch: pytest.MonkeyPatch, part: str
+):
+    before, raw = run_id(), Settings(rule="protocol")
+    raw_before = run_id(settings=raw)
+    changed = name_null() | {part: "other@0"}
+    monkeypatch.setattr("clerp.provenance.name_null", lambda *_: changed)
+    assert describe()["null"] == changed
+    assert run_id() != before
+    # The protocol compares with nothing.
+    assert describe(settings=raw)["null"] is None
+    assert run_id(settings=raw) == raw_before
+
+
+def test_evidence_of_features_that_are_not_in_the_graph_is_no_part_of_the_run():
+    other = make_evidence(make_texts(" Ohio"), feature=FEATURES[2])
+    assert describe(make_pool("input", "obscure", known={FEATURES[2]: other})) == describe()
 
 
 def test_another_outcome_is_another_run():

@@ -9,7 +9,7 @@ from clerp.windows import (
     DEFAULT_WINDOWS,
     Window,
     cut,
-    cut_at,
+    cut_tokens,
     parse_windows,
     split_words,
     word_at,
@@ -90,9 +90,22 @@ def test_a_window_is_clipped_and_empty_outside():
     text = example("The", " capital", peak=1)
 
     assert cut(text, OUTPUT) == ""
-    assert cut_at(text, OUTPUT, 0) == " capital"
-    assert cut_at(text, INPUT, 0) == "The"
-    assert cut_at(text, Window("input", -5, -3), 1) == ""
+    assert cut_tokens(text.tokens, OUTPUT, 0) == " capital"
+    assert cut_tokens(text.tokens, INPUT, 0) == "The"
+    assert cut_tokens(text.tokens, Window("input", -5, -3), 1) == ""
+
+
+@given(st.lists(st.text(max_size=3), min_size=1, max_size=12), st.data())
+def test_a_window_around_the_peak_is_that_around_its_position(
+    tokens: list[str], data: st.DataObject
+):
+    peak = data.draw(st.integers(0, len(tokens) - 1))
+    start, stop = sorted(data.draw(st.tuples(st.integers(-15, 15), st.integers(-15, 15))))
+    window = Window("cross", start, stop)
+    inside = [t for i, t in enumerate(tokens) if start <= i - peak <= stop]
+
+    assert cut(example(*tokens, peak=peak), window) == "".join(inside)
+    assert cut_tokens(tokens, window, peak) == "".join(inside)
 
 
 def test_tokens_are_joined_to_words():

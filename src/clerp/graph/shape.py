@@ -114,12 +114,15 @@ class RecordedFeature(Struct, frozen=True):
     clerp: str = ""
     """As a node shows it."""
     label: str = ""
+    evidence_digest: str = ""
 
 
 class RecordedNull(Struct, frozen=True):
-    """What `metadata.clerp.null` says of the evidence that scores were calibrated with."""
+    """What `metadata.clerp.null` says of the ordinary text that evidence was compared with."""
 
-    evidence_digest: str = ""
+    passages: str = ""
+    text: str = ""
+    rule: str = ""
 
 
 class VersionShape(Struct, frozen=True):

@@ -12,7 +12,7 @@ from itertools import islice
 from clerp.evidence import ActivationExample
 from clerp.labelers.request import LabelRequest
 from clerp.llm import LabelAnswer, Prompt
-from clerp.windows import Window, cut_at, split_words, word_at
+from clerp.windows import Window, cut_tokens, split_words, word_at
 
 METHOD = "max-act-logits"
 MAX_EXAMPLES = 10
@@ -96,8 +96,8 @@ def _peak_words(example: ActivationExample) -> tuple[str, str]:
 
 
 def _mark_peak(example: ActivationExample) -> str:
-    before = cut_at(example, BEFORE, example.peak)[-MAX_SIDE_CHARS:]
-    after = cut_at(example, AFTER, example.peak)[:MAX_SIDE_CHARS]
+    before = cut_tokens(example.tokens, BEFORE, example.peak)[-MAX_SIDE_CHARS:]
+    after = cut_tokens(example.tokens, AFTER, example.peak)[:MAX_SIDE_CHARS]
     return f"{before}<<{example.tokens[example.peak][:MAX_WORD_CHARS]}>>{after}"
 
 

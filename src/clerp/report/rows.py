@@ -32,7 +32,7 @@ class Row:
     share: str
     """Of the influence in the graph, `2.5%`; `-` where the graph does not say."""
     strength: str
-    """z of the channel that decided, or the raw score under a rule without calibration."""
+    """Lead over the next role, or the raw score under a rule that tells none."""
     feature: str
     why: str
     """What the label rests on, or why there is none; nothing that the other cells say."""
@@ -108,6 +108,8 @@ def _show_first(texts: Sequence[str]) -> str:
 
 
 def _measure(route: Route) -> str:
+    if route.margin is not None:
+        return f"{route.margin:.1f}"
     decisive = route.scores.get(route.role)
     scores = [decisive] if decisive is not None else list(route.scores.values())
     return _write(max(scores, key=_strength)) if scores else ""

@@ -21,6 +21,7 @@ _STATUS_STYLES: Mapping[str, str] = {
     "failed": "red",
 }
 _MEASURES: Mapping[str, str] = {
+    "lead": "by how much the role leads the next one, in log odds; below 0.7 is a near tie",
     "z": "likeness of the examples in standard deviations above chance",
     "raw": "likeness of the examples as mean cosine similarity",
 }
@@ -84,7 +85,7 @@ def _lay_out(*columns: str) -> Table:
         is_free = column in ("label", _OTHERS, "why")
         table.add_column(
             column,
-            justify="right" if column in ("share", "z", "raw") else "left",
+            justify="right" if column in ("share", *_MEASURES) else "left",
             no_wrap=not is_free,
             max_width=_MAX_WIDTHS.get(column),
         )
@@ -127,6 +128,8 @@ def _list_footnotes(
 
 
 def _name_measure(features: Sequence[LabeledFeature]) -> str:
+    if any(labeled.route.margin is not None for labeled in features):
+        return "lead"
     scores = [score for labeled in features for score in labeled.route.scores.values()]
     return "raw" if scores and all(score.z is None for score in scores) else "z"
 

@@ -1,7 +1,8 @@
 """Scores to a route: which role the evidence supports, and which tier labels it."""
 
 from clerp.router.artefacts import MAX_DENSITY, MIN_EXAMPLES, find_artefact
-from clerp.router.correlated import CorrelationRule, Side
+from clerp.router.calibrated import name_null
+from clerp.router.protocol import Side
 from clerp.router.route import TIERS, Role, Route, Tier
 from clerp.router.router import route_features
 from clerp.router.rule import Rule
@@ -12,7 +13,6 @@ __all__ = [
     "MIN_EXAMPLES",
     "RULES",
     "TIERS",
-    "CorrelationRule",
     "Role",
     "Route",
     "Rule",
@@ -20,5 +20,6 @@ __all__ = [
     "Tier",
     "find_artefact",
     "find_rule",
+    "name_null",
     "route_features",
 ]

@@ -75,7 +75,11 @@ class AirRule(Rule):
             scores=scores,
             confidence="medium",
             n_examples=len(known.top),
-            reason=f"the best channel is {best}: {z:.1f} (high from {self.threshold:g})",
+            reason=(
+                f"the best channel is {best}: {z:.1f} (high from {self.threshold:g})"
+                if best
+                else "no channel has enough strings to be scored"
+            ),
         )
 
 
@@ -150,7 +154,7 @@ def _to_centre(
     weights: Float[np.ndarray, " text"],
     centre: Float[np.ndarray, " dimension"],
 ) -> float:
-    return float(weights @ (unit @ centre) / weights.sum())
+    return round(float(weights @ (unit @ centre) / weights.sum()), 4)
 
 
 def _standardise(value: float, draws: Float[np.ndarray, " draw"]) -> float:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from clerp.evidence import FeatureEvidence
 from clerp.plugins import Embedder
-from clerp.router.route import Role, Route
+from clerp.router.route import Route
 from clerp.router.rule import Rule
 from clerp.windows import Window
 
@@ -26,8 +26,7 @@ class LayerRule(Rule):
 
     def _decide(self, known: FeatureEvidence, deepest: int) -> Route:
         depth = known.feature.layer / deepest if deepest else 0.0
-        late = depth >= self.threshold
-        role: Role = "output" if late else "input"
+        when, role = ("late", "output") if depth >= self.threshold else ("early", "input")
         return Route(
             feature=known.feature,
             role=role,
@@ -35,5 +34,5 @@ class LayerRule(Rule):
             scores={},
             confidence="low",
             n_examples=len(known.top),
-            reason=f"depth {depth:.2f} ({'late' if late else 'early'}: from {self.threshold:g} on)",
+            reason=f"depth {depth:.3g} ({when}: from {self.threshold:.3g} on)",
         )

@@ -33,3 +33,7 @@ class Route:
     steps: tuple[str, ...] = ()
     """What the rule asked, in order, and what it found; the last one decided. Empty where the
     reason is all there is."""
+    runner_up: Role | None = None
+    """The role that comes next, where the rule tells."""
+    margin: float | None = None
+    """How far it is behind, in log odds."""

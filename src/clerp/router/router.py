@@ -21,7 +21,7 @@ def route_features(
     """Route every feature, in the order given.
 
     Raises:
-        EvidenceError: The rule is calibrated and the evidence too small to calibrate with.
+        ClerpError: What the rule compares with cannot be had, or windows do not suit it.
     """
     routes = {route.feature: route for route in _set_aside(known)}
     scorable = [k for k in known if isinstance(k, FeatureEvidence) and k.feature not in routes]

@@ -25,5 +25,5 @@ class Rule(ABC):
         """Route every feature, in the order given.
 
         Raises:
-            EvidenceError: The rule calibrates with the evidence, and that is too small.
+            ClerpError: What the rule compares with cannot be had, or windows do not suit it.
         """

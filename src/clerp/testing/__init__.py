@@ -20,14 +20,17 @@ from clerp.testing.embedders import check_embedder
 from clerp.testing.fake_labeler import FakeLabeler
 from clerp.testing.groupers import check_grouper
 from clerp.testing.labelers import check_labeler
+from clerp.testing.planting import KINDS, Planted, plant
 from clerp.testing.readers import check_reader
 from clerp.testing.registered import check_registered
 from clerp.testing.sources import check_source
 from clerp.testing.verbalizers import check_verbalizer
 
 __all__ = [
+    "KINDS",
     "ContractError",
     "FakeLabeler",
+    "Planted",
     "check_embedder",
     "check_grouper",
     "check_labeler",
@@ -39,4 +42,5 @@ __all__ = [
     "make_example",
     "make_request",
     "make_route",
+    "plant",
 ]

@@ -32,7 +32,6 @@ from tests.tiny_graph import (
     write_bins,
     write_graph,
     write_index,
-    write_records,
 )
 
 
@@ -151,18 +150,6 @@ def test_bins_that_do_not_fit_their_index_are_not_trusted(
     damage(bins)
 
     place.assert_label_refused(f"clerp: {bins / INDEX}{what}", remedy, flags=("--features", bins))
-
-
-def test_too_little_evidence_to_calibrate_with_says_how_to_go_on(place: Workplace) -> None:
-    record = build_records()[DAMAGED]
-    for example in examples_of(record):
-        for key in ("tokens", "tokens_acts_list"):
-            example[key] = example[key][5:8]
-    few = write_records(place.folder / "few", {DAMAGED: record})
-
-    place.assert_label_refused(
-        "too few to calibrate the input score", "Use --rule protocol", flags=("--features", few)
-    )
 
 
 def drop_token(example: Document) -> None:

@@ -1,15 +1,14 @@
-"""Rules that take the protocol's steps.
+"""The score-then-label protocol as published.
 
-The stronger of input and output if it is high (tier 1), else cross if that is (tier 2), else
-obscure (tier 3). They differ in what they measure: raw scores, for which one threshold cannot suit
-windows of different length, or z, the distance from windows drawn at random.
+The stronger of input and output if its raw score is high (tier 1), else cross if that is (tier 2),
+else obscure (tier 3). One threshold serves windows of different length, which it cannot suit.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from clerp.correlation import Score, build_null, score_channel
+from clerp.correlation import Score, score_channel
 from clerp.evidence import FeatureEvidence
 from clerp.feature import FeatureId
 from clerp.labels import Confidence
@@ -26,10 +25,8 @@ _NEAR_TIE = 0.15
 
 
 @dataclass(frozen=True, slots=True)
-class CorrelationRule(Rule):
-    """What is measured, and from where on it counts as high."""
-
-    measure: Literal["raw", "z"]
+class ProtocolRule(Rule):
+    """Raw correlation scores, and from where on they count as high."""
 
     def route(
         self, evidence: Sequence[FeatureEvidence], windows: Sequence[Window], embedder: Embedder
@@ -41,8 +38,7 @@ class CorrelationRule(Rule):
             if not chosen:
                 return {}
             window = by_name[channel]
-            null = build_null(evidence, window, embedder) if self.measure == "z" else None
-            scores = score_channel(chosen, window, embedder, null)
+            scores = score_channel(chosen, window, embedder, null=None)
             return {k.feature: s for k, s in zip(chosen, scores, strict=True)}
 
         inputs, outputs = score("input", evidence), score("output", evidence)
@@ -58,20 +54,16 @@ class CorrelationRule(Rule):
         ]
 
     def strength(self, score: Score | None) -> float:
-        """Return what the rule measures, minus infinity for a channel without a score."""
-        value = None if score is None else (score.raw if self.measure == "raw" else score.z)
-        return float("-inf") if value is None else value
+        """Return the raw score, minus infinity for a channel without one."""
+        return float("-inf") if score is None else score.raw
 
     def is_high(self, score: Score | None) -> bool:
         """Say whether the score reaches the threshold."""
         return self.strength(score) >= self.threshold
 
-    def describe(self, channel: str, score: Score | None) -> str:
-        """Write `input z 8.1` or, for a channel without windows, `no output score`."""
-        if score is None:
-            return f"no {channel} score"
-        value = self.strength(score)
-        return f"{channel} z {value:.1f}" if self.measure == "z" else f"{channel} {value:.2f}"
+
+def _describe(channel: str, score: Score | None) -> str:
+    return f"no {channel} score" if score is None else f"{channel} {score.raw:.2f}"
 
 
 def _decide(
@@ -79,7 +71,7 @@ def _decide(
     input_score: Score | None,
     output_score: Score | None,
     cross_score: Score | None,
-    rule: CorrelationRule,
+    rule: ProtocolRule,
 ) -> Route:
     sides: dict[Side, Score | None] = {"input": input_score, "output": output_score}
     role, tier = _assign(sides, cross_score, rule)
@@ -98,7 +90,7 @@ def _decide(
 
 
 def _assign(
-    sides: Mapping[Side, Score | None], cross: Score | None, rule: CorrelationRule
+    sides: Mapping[Side, Score | None], cross: Score | None, rule: ProtocolRule
 ) -> tuple[Role, Tier]:
     stronger = _stronger(sides, rule)
     if rule.is_high(sides[stronger]):
@@ -106,12 +98,12 @@ def _assign(
     return ("cross", 2) if rule.is_high(cross) else ("obscure", 3)
 
 
-def _stronger(sides: Mapping[Side, Score | None], rule: CorrelationRule) -> Side:
+def _stronger(sides: Mapping[Side, Score | None], rule: ProtocolRule) -> Side:
     # A tie goes to the input: the peak itself is part of that window.
     return "output" if rule.strength(sides["output"]) > rule.strength(sides["input"]) else "input"
 
 
-def _judge(role: Role, channels: Mapping[str, Score | None], rule: CorrelationRule) -> Confidence:
+def _judge(role: Role, channels: Mapping[str, Score | None], rule: ProtocolRule) -> Confidence:
     """Grade the margin over the threshold and, for tier 1, over the other side."""
     above = {name: rule.strength(score) / rule.threshold for name, score in channels.items()}
     if role == "obscure":
@@ -124,9 +116,9 @@ def _judge(role: Role, channels: Mapping[str, Score | None], rule: CorrelationRu
     return "high" if above[role] >= _CLEAR and lead >= _CLEAR - 1 else "medium"
 
 
-def _explain(role: Role, channels: Mapping[str, Score | None], rule: CorrelationRule) -> str:
+def _explain(role: Role, channels: Mapping[str, Score | None], rule: ProtocolRule) -> str:
     measured = ", ".join(
-        rule.describe(channel, score)
+        _describe(channel, score)
         for channel, score in channels.items()
         if score is not None or channel != "cross"
     )
@@ -140,11 +132,11 @@ def _explain(role: Role, channels: Mapping[str, Score | None], rule: Correlation
 
 
 def _list_steps(
-    role: Role, tier: Tier, channels: Mapping[str, Score | None], rule: CorrelationRule
+    role: Role, tier: Tier, channels: Mapping[str, Score | None], rule: ProtocolRule
 ) -> Iterator[str]:
     yield "not an artefact"
     for channel, score in channels.items():
         if score is not None:
             verdict = "high" if rule.is_high(score) else "not high"
-            yield f"{rule.describe(channel, score)} is {verdict} (from {rule.threshold:g})"
+            yield f"{_describe(channel, score)} is {verdict} (from {rule.threshold:g})"
     yield f"so the role is {role}, tier {tier}"

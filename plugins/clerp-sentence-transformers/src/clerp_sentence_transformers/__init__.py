@@ -1,0 +1,1 @@
+"""Windows of text to vectors by models of the sentence-transformers library."""

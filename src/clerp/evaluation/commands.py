@@ -1,0 +1,131 @@
+"""`clerp evaluate`: how often rules are right, held against annotated roles."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from clerp.config import Settings, resolve_settings
+from clerp.evaluation.parts import Part, select_part
+from clerp.terminal import progress_bar, show, tell, write_json
+
+if TYPE_CHECKING:
+    from clerp.evaluation.truth import AnnotatedFeature
+    from clerp.progress import ReportProgress
+    from clerp.router import Rule
+    from clerp.sourcing import Sourced
+
+app = typer.Typer(help="How often routing rules are right, held against annotated roles.")
+
+Features = Annotated[
+    str, typer.Option(help="Activation examples: folder, file or NAME:ARGUMENT of a source.")
+]
+Truth = Annotated[Path, typer.Option(help="Annotated roles, one JSON object a line.")]
+ChosenPart = Annotated[
+    Part, typer.Option(help="Score features of this part; those of all parts are routed.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Write everything as one JSON object.")]
+
+
+@app.command()
+def roles(
+    features: Features,
+    truth: Truth,
+    rules: Annotated[
+        str | None,
+        typer.Option(help="Rules to hold against the baselines, with commas. Default: all."),
+    ] = None,
+    embedder: Annotated[
+        str | None, typer.Option(help="Embedder, NAME or NAME:ARGUMENT: wordllama.")
+    ] = None,
+    part: ChosenPart = "all",
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw a picture, too: a file .svg or .png.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Compare routing rules on features whose roles are known."""
+    from clerp.evaluation.plot import check_plot, write_plot
+    from clerp.evaluation.roles import evaluate_roles
+    from clerp.evaluation.tables import render_roles
+    from clerp.plugins import find
+    from clerp.windows import parse_windows
+
+    chosen = _find_rules(rules)
+    if plot is not None:
+        check_plot(plot)
+    settings = resolve_settings({"embedder": embedder}).settings
+    with progress_bar() as progress:
+        given = _read(features, truth, part, settings, progress)
+        report = evaluate_roles(
+            given.sourced.known,
+            given.scored,
+            chosen,
+            parse_windows(settings.windows),
+            find("embedders", settings.embedder),
+        )
+    if plot is not None:
+        write_plot(report, plot)
+        tell(f"Written: {plot}")
+    if as_json:
+        write_json([{"source": given.sourced.source, "part": part, **asdict(report)}])
+    else:
+        show(render_roles(report))
+
+
+@app.command()
+def sweep(
+    features: Features,
+    truth: Truth,
+    embedder: Annotated[
+        list[str] | None,
+        typer.Option(help="Embedder, NAME or NAME:ARGUMENT; several by repeating it."),
+    ] = None,
+    part: ChosenPart = "all",
+    as_json: Json = False,
+) -> None:
+    """Try the rule `protocol` with other windows, thresholds, embedders and examples.
+
+    Choose nothing by features that a rule is tested on: --part work leaves those out.
+    """
+    from clerp.evaluation.sweep import sweep_protocol
+    from clerp.evaluation.tables import render_sweep
+    from clerp.plugins import find
+
+    settings = resolve_settings({}).settings
+    names = dict.fromkeys(embedder or [settings.embedder])
+    with progress_bar() as progress:
+        given = _read(features, truth, part, settings, progress)
+        embedders = [find("embedders", name) for name in names]
+        report = sweep_protocol(given.sourced.known, given.scored, embedders, progress)
+    if as_json:
+        write_json([{"source": given.sourced.source, "part": part, **asdict(report)}])
+    else:
+        show(render_sweep(report))
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    sourced: "Sourced"
+    """Evidence of every feature that has a role, for a rule may draw on all of it."""
+    scored: "tuple[AnnotatedFeature, ...]"
+
+
+def _read(
+    features: str, path: Path, part: Part, settings: Settings, report: "ReportProgress"
+) -> _Given:
+    from clerp.evaluation.reading import read_features
+    from clerp.evaluation.truth import read_truth
+
+    truth = read_truth(path)
+    scored = select_part(truth, part, path)
+    wanted = sorted(annotated.feature for annotated in truth)
+    return _Given(read_features(features, wanted, settings, report), scored)
+
+
+def _find_rules(written: str | None) -> "list[Rule]":
+    from clerp.router import RULES, find_rule
+
+    names = list(RULES) if written is None else written.split(",")
+    return [find_rule(name.strip()) for name in names]
