@@ -7,7 +7,7 @@ WORK ?= build/work
 OUT ?= build/sample
 COLLECTED ?= build/collected
 
-.PHONY: demo test faults browser collected check benchmarks benchmark-collect picture sample sample-evidence ordinary rule system install install-test clean
+.PHONY: demo test faults browser collected check benchmarks benchmark-collect benchmark-routing picture sample sample-evidence ordinary rule directions system install install-test clean
 
 demo: install  ## Label a bundled real graph and print the table
 	mkdir -p $(DEMO)
@@ -52,6 +52,9 @@ benchmarks: install-test  ## Ratios and times, side by side; asserts nothing
 	$(BIN)/python -m tests.benchmarks.remote_reading
 	$(BIN)/python tests/benchmarks/planted_roles.py
 
+benchmark-routing: install-test  ## Routing beside its floor and the naive way, and its memory; about half an hour
+	$(BIN)/python -m tests.benchmarks.routing
+
 picture: install  ## Draw the README's picture again
 	$(BIN)/python graphs/draw_table.py
 
@@ -69,10 +72,12 @@ sample-evidence: install-test $(COLLECTED)/corpus.jsonl  ## Collect the bundled 
 ordinary: install-test  ## Make the ordinary text that clerp ships, from Debian's and npm's packages; about a minute
 	$(BIN)/python graphs/ordinary-text/build.py --work build/ordinary
 
-rule: ordinary $(COLLECTED)/corpus.jsonl  ## Fit the default rule again; about a quarter of an hour
+rule: ordinary  ## Fit the default rule again; about ten minutes
+	$(BIN)/python graphs/smollm2-135m/fit_rule.py --corpus build/ordinary/corpus.jsonl
+
+directions: ordinary $(COLLECTED)/corpus.jsonl  ## Collect evidence of random directions again; about ten minutes
 	rm -rf build/directions
 	$(BIN)/python graphs/smollm2-135m/directions.py --model $(COLLECTED)/model --corpus build/ordinary/corpus.jsonl --out build/directions
-	$(BIN)/python graphs/smollm2-135m/fit_rule.py --directions build/directions --corpus build/ordinary/corpus.jsonl
 
 install: .venv/core
 
