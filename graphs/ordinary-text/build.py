@@ -16,10 +16,19 @@ from packages import BuildError
 from sources import SOURCES, read_source
 from tokenizers import Tokenizer
 
+from clerp.correlation import LARGEST, draw_scores
 from clerp.errors import ClerpError
 from clerp.ordinary import build_ordinary, load_ordinary, read_documents, write_ordinary
-from clerp.ordinary.passages import PASSAGES_FILE, cut_passages, pack_passages
-from clerp.plugins import find
+from clerp.ordinary.passages import (
+    PASSAGES_FILE,
+    Passages,
+    cut_passages,
+    load_passages,
+    pack_passages,
+)
+from clerp.ordinary.window_draws import DRAWS_FILE, WindowDraws, pack_draws
+from clerp.plugins import Embedder, find
+from clerp.windows import DEFAULT_WINDOWS
 
 logger = logging.getLogger("build")
 
@@ -60,11 +69,22 @@ def build(work: Path, embedder: str, out: Path) -> None:
         licences={source.name: source.licence for source in SOURCES},
     )
     files[PASSAGES_FILE] = make_passages(corpus)
-    for path in write_ordinary(files, out):
+    written = write_ordinary(files, out)
+    drawn = draw_windows(find("embedders", embedder), load_passages(out / PASSAGES_FILE))
+    for path in [*written, *write_ordinary({DRAWS_FILE: drawn}, out)]:
         content = path.read_bytes()
         logger.info("%s: %d bytes, sha256 %s", path, len(content), sha256(content).hexdigest())
     for source in load_ordinary(out).counts.sources:
         logger.info("%s", source)
+
+
+def draw_windows(embedder: Embedder, passages: Passages) -> bytes:
+    """Draw what the default windows score by chance, from passages of ordinary text."""
+    scores = {
+        (window.start, window.stop): draw_scores(window, embedder, LARGEST, passages)
+        for window in DEFAULT_WINDOWS
+    }
+    return pack_draws(WindowDraws(embedder.name, passages.name, scores))
 
 
 def make_passages(corpus: Path) -> bytes:

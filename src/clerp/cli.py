@@ -58,9 +58,13 @@ RuleName = Annotated[
     str | None,
     typer.Option(help="calibrated (default), or a baseline: protocol, air, tokens, layer."),
 ]
+Alpha = Annotated[
+    float | None,
+    typer.Option(help="calibrated: the chance that a feature of nothing gets a role: 0.05."),
+]
 Threshold = Annotated[
     float | None,
-    typer.Option(help="calibrated: how often nothing may get a role (0.05); protocol: raw score."),
+    typer.Option(help="Baselines: what counts as high; a raw score for protocol, a z for air."),
 ]
 Null = Annotated[
     str | None,
@@ -93,6 +97,7 @@ def label(
     labeler: LabelerName = None,
     embedder: EmbedderName = None,
     rule: RuleName = None,
+    alpha: Alpha = None,
     threshold: Threshold = None,
     null: Null = None,
     windows: Windows = None,
@@ -141,6 +146,7 @@ def label(
             labeler=labeler,
             embedder=embedder,
             rule=rule,
+            alpha=alpha,
             threshold=threshold,
             null=null,
             windows=windows,
@@ -168,6 +174,7 @@ def route(
     features: Features = None,
     embedder: EmbedderName = None,
     rule: RuleName = None,
+    alpha: Alpha = None,
     threshold: Threshold = None,
     null: Null = None,
     windows: Windows = None,
@@ -186,6 +193,7 @@ def route(
             features=features,
             embedder=embedder,
             rule=rule,
+            alpha=alpha,
             threshold=threshold,
             null=null,
             windows=windows,
@@ -203,14 +211,22 @@ def route(
                 "confidence": found.confidence,
                 "runner_up": found.runner_up,
                 "margin": found.margin,
+                "p": found.p,
+                "q": routed.q.get(feature),
+                "p_direction": found.p_direction,
+                "breadth": asdict(found.breadth) if found.breadth else None,
                 "scores": {channel: asdict(score) for channel, score in found.scores.items()},
+                "unscored": dict(found.unscored),
                 "n_examples": found.n_examples,
+                "n_repeats": found.n_repeats,
                 "reason": found.reason,
             }
             for feature, found in routed.routes.items()
         )
     else:
         show(render_routes(routed.routes.values()))
+    for note in routed.notes:
+        tell(note)
 
 
 @app.command()
@@ -222,6 +238,7 @@ def why(
     labeler: LabelerName = None,
     embedder: EmbedderName = None,
     rule: RuleName = None,
+    alpha: Alpha = None,
     threshold: Threshold = None,
     null: Null = None,
     windows: Windows = None,
@@ -247,6 +264,7 @@ def why(
             labeler=labeler,
             embedder=embedder,
             rule=rule,
+            alpha=alpha,
             threshold=threshold,
             null=null,
             windows=windows,

@@ -38,6 +38,7 @@ class GivenSettings(TypedDict, total=False):
     labeler: str | None
     embedder: str | None
     rule: str | None
+    alpha: float | None
     threshold: float | None
     null: str | Path | None
     windows: str | None
@@ -67,9 +68,11 @@ class Settings(BaseModel):
     """Embedder, `NAME` or `NAME:ARGUMENT`."""
     rule: str = "calibrated"
     """Routing rule: `calibrated`, or a baseline: `protocol`, `air`, `tokens`, `layer`."""
+    alpha: float | None = None
+    """Of the rule `calibrated`: the chance that a feature planted with nothing gets a role; by
+    default .05."""
     threshold: float | None = None
-    """From where on what the rule measures counts as high; by default the rule's own. Of
-    `calibrated` it is how often a feature planted with nothing may get a role."""
+    """Of a baseline: from where on what it measures counts as high; by default the rule's own."""
     null: str = "ordinary"
     """Ordinary text that features are compared with: clerp's own, or a folder of `calibrate`."""
     windows: str = "input=-1:0,output=1:2,cross=-8:8"
@@ -98,7 +101,17 @@ class Settings(BaseModel):
 
 
 # What a labelled graph says of how it was labelled; the rest is this machine's business.
-RECORDED = ("llm", "labeler", "rule", "threshold", "windows", "existing", "show_hints", "style")
+RECORDED = (
+    "llm",
+    "labeler",
+    "rule",
+    "alpha",
+    "threshold",
+    "windows",
+    "existing",
+    "show_hints",
+    "style",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,9 +191,9 @@ def _read_record(
     recorded: Mapping[str, object], from_flags: Mapping[str, object]
 ) -> dict[str, object]:
     kept = {name: value for name, value in recorded.items() if name in RECORDED}
-    # A threshold was that of a rule; of z and of raw scores it means different things.
+    # They were those of a rule; another one has its own.
     if from_flags.get("rule", kept.get("rule")) != kept.get("rule"):
-        kept.pop("threshold", None)
+        return {name: kept[name] for name in kept if name not in ("alpha", "threshold")}
     return kept
 
 

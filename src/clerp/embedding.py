@@ -48,13 +48,14 @@ def embed_unit(texts: Sequence[str], embedder: Embedder) -> Float32[np.ndarray, 
     Raises:
         PluginError: The embedder does not answer with one row for each text.
     """
-    distinct = sorted({_embeddable(text) for text in texts} - {""})
+    embeddable = [_embeddable(text) for text in texts]
+    distinct = sorted(set(embeddable) - {""})
     if not distinct:
         return np.zeros((len(texts), 1), dtype=np.float32)
     unit = _normalise(_embed(distinct, embedder))
     padded = np.vstack([unit, np.zeros((1, unit.shape[1]), dtype=np.float32)])
-    row = {text: i for i, text in enumerate(distinct)}
-    return padded[[row.get(_embeddable(text), len(distinct)) for text in texts]]
+    row = {text: i for i, text in enumerate([*distinct, ""])}
+    return padded[[row[text] for text in embeddable]]
 
 
 def _embed(texts: Sequence[str], embedder: Embedder) -> Float32[np.ndarray, "text dimension"]:

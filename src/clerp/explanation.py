@@ -1,7 +1,7 @@
 """Everything behind the label of one feature, so that a reader can check it."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import msgspec
 import numpy as np
@@ -19,6 +19,7 @@ from clerp.outcome import LabeledFeature
 from clerp.plugins import Embedder, Ledgered, find
 from clerp.pool import Pool
 from clerp.router import name_null
+from clerp.router.duplicates import drop_near_duplicates
 from clerp.windows import Window, cut, parse_windows
 from clerp.word_counts import WordCount, count_words, read_following, read_peaks, read_word
 
@@ -61,6 +62,8 @@ class ChannelView:
     score: Score | None
     null: NullFigures | None
     windows: tuple[ComparedWindow, ...]
+    unscored: str = ""
+    """Why there is no score though there could be one, and why nothing is lost by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,15 +188,19 @@ def _view_channels(
     pool: Pool, evidence: FeatureEvidence, settings: Settings
 ) -> tuple[ChannelView, ...]:
     embedder = find("embedders", settings.embedder)
-    scored = pool.routes[evidence.feature].scores
-    windows = [w for w in parse_windows(settings.windows) if w.name != "cross" or w.name in scored]
+    route = pool.routes[evidence.feature]
+    if route.n_repeats:
+        evidence = replace(evidence, top=drop_near_duplicates(evidence.top).examples)
+    told = {"input", "output", *route.scores, *route.unscored}
+    windows = [w for w in parse_windows(settings.windows) if w.name in told]
     return tuple(_view_channel(pool, evidence, window, embedder) for window in windows)
 
 
 def _view_channel(
     pool: Pool, evidence: FeatureEvidence, window: Window, embedder: Embedder
 ) -> ChannelView:
-    score = pool.routes[evidence.feature].scores.get(window.name)
+    route = pool.routes[evidence.feature]
+    score = route.scores.get(window.name)
     null = None
     if score is not None and score.z is not None:
         null = _measure_null(build_null(window, embedder, score.n), score.n)
@@ -203,11 +210,12 @@ def _view_channel(
         score=score,
         null=null,
         windows=_compare_windows(evidence, window, embedder),
+        unscored=route.unscored.get(window.name, ""),
     )
 
 
 def _measure_null(null: Null, n: int) -> NullFigures:
-    draws = null.scores[:, n - 1]
+    draws = null.of(n)
     mean, spread, *quantiles = (
         round(float(value), _DECIMALS)
         for value in (draws.mean(), draws.std(), *np.quantile(draws, (0.95, 0.99)))

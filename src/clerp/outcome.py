@@ -41,6 +41,9 @@ class LabeledFeature:
     cannot be told (`clerp.fit`)."""
     candidates: tuple[CandidateLabel, ...] = ()
     """What others call the feature, for a person to compare; no label rests on it."""
+    q: float | None = None
+    """Least false discovery rate, over the features of the graph, at which the feature is told from
+    nothing; no route rests on it, for it changes with the other features."""
 
     @property
     def layer(self) -> int:

@@ -36,6 +36,10 @@ class RoutedGraph:
     graph: AttributionGraph
     known: Mapping[FeatureId, FeatureEvidence | EvidenceGap]
     routes: Mapping[FeatureId, Route]
+    q: Mapping[FeatureId, float]
+    """Of the features whose routes tell a chance, as in `LabeledFeature`."""
+    notes: tuple[str, ...] = ()
+    """What a reader should know of the evidence as a whole, one sentence each."""
 
 
 @overload
@@ -86,7 +90,8 @@ def route(
 ) -> RoutedGraph:
     """Score and route every feature of a graph; takes what `label` takes, and labels nothing."""
     (pool,) = read_pools([graph], resolve_settings(settings).settings, progress)
-    return RoutedGraph(pool.graphs[0], pool.known, pool.routes)
+    graph_read = pool.graphs[0]
+    return RoutedGraph(graph_read, pool.known, pool.routes, pool.measure_q(graph_read), pool.notes)
 
 
 def explain(
@@ -119,7 +124,8 @@ def explain(
     with _open_for_reading(chosen.ledger) as ledger:
         explained = run_to_end(lambda: explain_feature(pool, wanted, chosen, ledger))
     placed = _place(explained.labeled, pool, pool.graphs[0])
-    return replace(explained, labeled=placed, notes=(*placed.notes, *explained.notes))
+    outcome = replace(placed, q=pool.measure_q(pool.graphs[0]).get(wanted))
+    return replace(explained, labeled=outcome, notes=(*placed.notes, *pool.notes, *explained.notes))
 
 
 def _find_feature(graph: AttributionGraph, named: FeatureId | str) -> FeatureId:
@@ -170,7 +176,10 @@ def _assemble(
     named: Mapping[FeatureId, LabeledFeature],
     settings: Settings,
 ) -> LabeledGraph:
-    features = [_place(named[feature], pool, graph) for feature in graph.features]
+    q = pool.measure_q(graph)
+    features = [
+        replace(_place(named[feature], pool, graph), q=q.get(feature)) for feature in graph.features
+    ]
     places = {node.node_id: pool.place(node) for node in graph.feature_nodes}
     return LabeledGraph(
         graph=graph,
@@ -180,7 +189,7 @@ def _assemble(
         style=settings.style,
         show_hints=settings.show_hints,
         record=describe_run(pool, graph, features, settings),
-        notes=(*graph.notes, *pool.note_excess(graph)),
+        notes=(*graph.notes, *pool.notes, *pool.note_excess(graph)),
     )
 
 

@@ -22,6 +22,7 @@ from clerp.origins import Origin
 from clerp.plugins import find
 from clerp.progress import Progress, ReportProgress
 from clerp.router import Route, find_rule, route_features
+from clerp.router.significance import q_values, round_chance
 from clerp.sourcing import choose_origins, read_evidence
 from clerp.windows import parse_windows
 
@@ -43,6 +44,8 @@ class Pool:
     known: Mapping[FeatureId, FeatureEvidence | EvidenceGap]
     routes: Mapping[FeatureId, Route]
     """Sorted by feature."""
+    notes: tuple[str, ...] = ()
+    """What a reader should know of the evidence as a whole, one sentence each."""
 
     def place(self, node: FeatureNode) -> float | None:
         """Return where a node's activation lies in its feature's range, 0 to 100."""
@@ -71,6 +74,13 @@ class Pool:
             "their evidence: check that it is that of the graph's transcoders",
         )
 
+    def measure_q(self, graph: AttributionGraph) -> dict[FeatureId, float]:
+        """Return the q-values of a graph's features, over those whose routes tell a chance."""
+        told = {feature: self.routes[feature].p for feature in graph.features}
+        chances = {feature: p for feature, p in told.items() if p is not None}
+        q = map(round_chance, q_values(list(chances.values())))
+        return dict(zip(chances, q, strict=True))
+
     def logit_edges(self, feature: FeatureId) -> tuple[LogitEdge, ...]:
         """Return the direct edges from a feature to logits in all graphs, strongest first.
 
@@ -92,7 +102,7 @@ def read_pools(
     Raises:
         ClerpError: A graph, the evidence or a setting cannot be used.
     """
-    rule = find_rule(settings.rule, settings.threshold, settings.null)
+    rule = find_rule(settings.rule, settings.threshold, settings.null, alpha=settings.alpha)
     windows = parse_windows(settings.windows)
     embedder = find("embedders", settings.embedder)
     pools: list[Pool] = []
@@ -101,7 +111,7 @@ def read_pools(
         sourced = read_evidence(origins, tuple(members.values()), first, settings, report)
         known = sourced.known
         report(Progress("score", 0, len(known)))
-        routes = route_features(known, rule=rule, windows=windows, embedder=embedder)
+        routes = list(route_features(known, rule=rule, windows=windows, embedder=embedder))
         report(Progress("score", len(known), len(known)))
         pools.append(
             Pool(
@@ -111,6 +121,9 @@ def read_pools(
                 because=sourced.because,
                 known={k.feature: k for k in known},
                 routes={route.feature: route for route in routes},
+                notes=rule.note_text(
+                    [k for k in known if isinstance(k, FeatureEvidence)], embedder
+                ),
             )
         )
     return pools

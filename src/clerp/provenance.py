@@ -14,6 +14,7 @@ import msgspec
 from clerp.config import RECORDED, Settings
 from clerp.graph import SCHEMA_VERSION, AttributionGraph
 from clerp.labeled import shown_text
+from clerp.ordinary.loading import SHIPPED
 from clerp.outcome import LabeledFeature
 from clerp.plugins import find
 from clerp.pool import Pool
@@ -25,12 +26,13 @@ def describe_run(
 ) -> dict[str, object]:
     """Make the record of one graph of a pool."""
     configuration: dict[str, object] = settings.model_dump(include=set(RECORDED))
-    configuration["threshold"] = find_rule(settings.rule, settings.threshold).threshold
+    configuration |= _describe_rule(settings)
     described: dict[str, object] = {
         "configuration": configuration,
         "source": pool.source,
         "embedder": find("embedders", settings.embedder).name,
         "null": _describe_null(settings),
+        "null_source": _name_source(settings),
         "graphs": sorted({member.digest for member in pool.graphs}),
         "features": {str(f.feature): _describe(f, settings) for f in features},
     }
@@ -42,8 +44,20 @@ def describe_run(
     }
 
 
+def _describe_rule(settings: Settings) -> dict[str, object]:
+    rule = find_rule(settings.rule, settings.threshold, alpha=settings.alpha)
+    return {"alpha" if settings.rule == "calibrated" else "threshold": rule.threshold}
+
+
 def _describe_null(settings: Settings) -> Mapping[str, str] | None:
     return name_null(settings.null) if settings.rule == "calibrated" else None
+
+
+def _name_source(settings: Settings) -> str | None:
+    """Say whose the ordinary text is; where it lies is this machine's business."""
+    if settings.rule != "calibrated":
+        return None
+    return "shipped" if settings.null == SHIPPED else "folder"
 
 
 def _describe(labeled: LabeledFeature, settings: Settings) -> dict[str, object]:
@@ -60,8 +74,14 @@ def _describe(labeled: LabeledFeature, settings: Settings) -> dict[str, object]:
         "route_reason": route.reason,
         "notes": list(labeled.notes),
         "misfits": None if labeled.misfits is None else list(labeled.misfits),
+        "margin": route.margin,
+        "p": route.p,
+        "q": labeled.q,
+        "p_direction": route.p_direction,
+        "breadth": asdict(route.breadth) if route.breadth else None,
         "scores": {channel: asdict(score) for channel, score in route.scores.items()},
         "n_examples": route.n_examples,
+        "n_repeats": route.n_repeats,
         "evidence": list(label.evidence) if label else [],
         "evidence_digest": labeled.evidence_digest,
         "details": dict(labeled.details),

@@ -81,8 +81,14 @@ def split_words(example: ActivationExample) -> tuple[Word, ...]:
     (Chinese, Japanese, Thai, ...) are parted as the tokens part them. Empty tokens, the later
     pieces of a character, belong to the word before.
     """
-    text = "".join(example.tokens)
-    ends = list(accumulate(map(len, example.tokens)))
+    return _split_tokens(example.tokens)
+
+
+# A few: a question of an LLM is written twice in a row, and reads the same examples.
+@lru_cache(maxsize=64)
+def _split_tokens(tokens: tuple[str, ...]) -> tuple[Word, ...]:
+    text = "".join(tokens)
+    ends = list(accumulate(map(len, tokens)))
     # The last token that ends where a token does: it, or the last empty one behind it.
     last = {end: token for token, end in enumerate(ends)}
     return tuple(
@@ -91,7 +97,7 @@ def split_words(example: ActivationExample) -> tuple[Word, ...]:
             bisect_right(ends, start),
             last[stop] if stop in last else bisect_right(ends, stop - 1),
         )
-        for start, stop in _spans(example.tokens, ends)
+        for start, stop in _spans(tokens, ends)
     )
 
 
@@ -129,10 +135,11 @@ def _pattern() -> re.Pattern[str]:
     marks = "".join(
         c for c in map(chr, range(0x300, 0x1F000)) if unicodedata.category(c).startswith("M")
     )
-    letter = rf"(?:[^\W_{_UNSPACED}]|[{marks}\u200c\u200d])"
+    letter = rf"[^\W_{_UNSPACED}]"
+    joined = rf"(?:[{marks}\u200c\u200d]|['’ʼ](?={letter}|[{marks}\u200c\u200d]))"
     return re.compile(
         rf"(?P<unspaced>[{_UNSPACED}]+)"
-        rf"|[^\W_{_UNSPACED}](?:{letter}|['’ʼ](?={letter}))*"
+        rf"|{letter}+(?:{joined}{letter}*)*"
         rf"|{_SPECIAL_FIRST}{_SPECIAL_REST}*|{_SPACE}+|[{_LINE_BREAKS}]+"
         r"|[\U0001f1e6-\U0001f1ff]{2}"
         r"|(?P<mark>\S)(?:(?P=mark)|[\ufe0e\ufe0f\U0001f3fb-\U0001f3ff]|\u200d\S)*"

@@ -252,8 +252,14 @@ def test_route_is_one_object_a_line_for_every_feature(run: Run) -> None:
         "confidence",
         "runner_up",
         "margin",
+        "p",
+        "q",
+        "p_direction",
+        "breadth",
         "scores",
+        "unscored",
         "n_examples",
+        "n_repeats",
         "reason",
     ]
     assert set(lines[0]["scores"]["input"]) >= {"raw", "z", "p"}

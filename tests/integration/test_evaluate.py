@@ -123,7 +123,8 @@ def test_a_part_is_scored_and_everything_routed(run: Run) -> None:
 
 def test_settings_of_the_protocol_are_swept(run: Run) -> None:
     document = read(run("sweep", SETTLED, "--json"))
-    assert len(document["rows"]) == 3 * 3 * 2 * 3 * 15
+    assert len(document["rows"]) == 3 * 3 * 2 * 3 * 19
+    assert len(document["best"]) == 3 * 3 * 2 * 3
     (default,) = (row for row in document["rows"] if row["setting"]["is_default"])
     (protocol,) = (
         standing
@@ -139,7 +140,7 @@ def test_the_sweep_shows_the_best_settings_and_the_default(run: Run) -> None:
     outcome = run("sweep", TWICE, "--part", "work", "--embedder", "wordllama")
     assert (outcome.code, outcome.err) == (0, "")
     assert "features on which both passes agree, n = 6" in outcome.out
-    assert "*" in outcome.out
+    assert "default" in outcome.out
     assert "[1] wordllama" in outcome.out
 
 
@@ -214,7 +215,7 @@ def test_the_agreement_that_the_readme_quotes_is_what_is_measured(
     comparisons = read(outcome)["comparisons"]
     readme = (SAMPLE.parents[1] / "README.md").read_text()
     quoted = re.findall(r"\| (?:`(\w+)`.*?|the second pass) \| (\.\d\d).*? \| (\.\d\d)", readme)
-    assert [name for name, *_ in quoted] == ["", "calibrated", "layer", "tokens", "protocol", "air"]
+    assert [name for name, *_ in quoted] == ["", "calibrated", "protocol", "layer", "tokens", "air"]
     for column, without in enumerate((False, True)):
         kappas = read_kappas(comparisons, without)
         for name, *figures in quoted:

@@ -131,7 +131,7 @@ def test_only_what_decides_labels_is_taken_from_a_record(folder: Path):
 def test_a_recorded_threshold_goes_with_the_recorded_rule_only(
     folder: Path, rule: str | None, threshold: float | None
 ):
-    recorded = {"rule": "protocol", "threshold": 0.35}
+    recorded = {"rule": "protocol", "alpha": None, "threshold": 0.35}
     resolved = resolve(folder, recorded=recorded, flags={"rule": rule})
     assert resolved.settings.threshold == threshold
     assert resolved.settings.rule == (rule or "protocol")

@@ -10,18 +10,21 @@ from hypothesis import strategies as st
 
 from clerp.correlation import (
     DRAWS,
+    LARGEST,
     MIN_WINDOWS,
     Null,
     Score,
     build_null,
     correlate,
+    draw_scores,
     score_channel,
 )
+from clerp.embedding import WordLlamaEmbedder
 from clerp.errors import PluginError, UsageError
 from clerp.evidence import FeatureEvidence
 from clerp.feature import FeatureId
 from clerp.ordinary.passages import WIDTH, Passages, load_passages
-from clerp.router.calibrated import score_windows
+from clerp.plugins import find
 from clerp.testing import make_evidence
 from clerp.windows import DEFAULT_WINDOWS, Window
 
@@ -45,6 +48,11 @@ class RandomEmbedder:
     def _direct(self, text: str) -> np.ndarray:
         key = text[0] if text[0].isdigit() else text
         return np.random.default_rng(zlib.crc32(key.encode())).normal(size=16)
+
+
+@pytest.fixture(autouse=True)
+def _as_a_new_process(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("clerp.correlation._NULLS", {})
 
 
 WORDS = [f"w{i:03}" for i in range(400)]
@@ -282,7 +290,7 @@ def test_the_null_is_of_every_passage_that_comes_with_clerp(window: Window):
         for tokens in load_passages().tokens
     }
     assert set(embedder.asked) == texts
-    assert null.scores.shape == (DRAWS, 5)
+    assert null.scores.shape == (LARGEST, DRAWS)
 
 
 @pytest.mark.parametrize("window", [Window("cross", -25, 0), Window("input", -30, -28)])
@@ -304,38 +312,90 @@ def test_an_embedder_without_a_vector_for_ordinary_text_is_named():
 
 def test_chance_for_a_number_of_windows_does_not_depend_on_the_largest():
     few = build_null(PEAK, RandomEmbedder(), 6)
-    many = build_null(PEAK, RandomEmbedder(), 40)
+    many = build_null(PEAK, RandomEmbedder(), LARGEST + 1)
 
-    np.testing.assert_array_equal(few.scores, many.scores[:, :6])
+    assert many.scores.shape == (2 * LARGEST, DRAWS)
+    np.testing.assert_array_equal(few.scores, many.scores[:LARGEST])
 
 
-def test_a_score_does_not_move_when_other_features_are_added():
-    rng = np.random.default_rng(3)
-    (known,) = draw_ordinary_evidence(rng, 1, 10)
-    others = [
-        replace(plant(k, "7"), feature=FeatureId(1, i))
-        for i, k in enumerate(make_random_evidence(rng, 20, n_examples=30))
-    ]
-    among = [*others[:11], known, *others[11:]]
+def test_chance_is_drawn_once_in_a_process():
+    first, second = RandomEmbedder(), RandomEmbedder()
 
-    (alone,) = score_windows([known], DEFAULT_WINDOWS, RandomEmbedder()).values()
-    together = score_windows(among, DEFAULT_WINDOWS, RandomEmbedder())
+    null = build_null(PEAK, first, 6)
 
-    assert set(alone) == {"input", "output", "cross"}
-    assert together[known.feature] == alone
+    assert build_null(Window("cross", 0, 0), second, LARGEST) is null
+    assert first.asked
+    assert second.asked == []
+
+
+@pytest.mark.parametrize("window", [Window("input", -1, 0), Window("input", 0, 1)])
+def test_another_window_is_drawn_for_itself(window: Window):
+    other = RandomEmbedder()
+    null = build_null(PEAK, RandomEmbedder(), 6)
+
+    assert build_null(window, other, 6) is not null
+    assert other.asked
+
+
+def test_another_embedder_is_drawn_for_itself():
+    build_null(PEAK, RandomEmbedder(), 6)
+
+    assert (build_null(PEAK, OneWayEmbedder(), 6).scores[1:] == 1).all()
+
+
+class NamedEmbedder(RandomEmbedder):
+    name = find("embedders", "wordllama").name
+
+
+@pytest.mark.parametrize("window", DEFAULT_WINDOWS)
+def test_for_the_default_embedder_and_windows_nothing_is_drawn(window: Window):
+    embedder = NamedEmbedder()
+
+    null = build_null(window, embedder, 20)
+
+    assert embedder.asked == []
+    assert null.scores.shape == (LARGEST, DRAWS)
+
+
+def test_more_windows_than_those_that_ship_are_drawn(monkeypatch: pytest.MonkeyPatch):
+    embedder = NamedEmbedder()
+
+    build_null(DEFAULT_WINDOWS[0], embedder, LARGEST + 1)
+
+    assert embedder.asked
+
+
+def test_draws_of_other_passages_are_not_used(monkeypatch: pytest.MonkeyPatch):
+    other = Passages("other", load_passages().tokens[:50])
+    monkeypatch.setattr("clerp.correlation.load_passages", lambda: other)
+    embedder = NamedEmbedder()
+
+    build_null(DEFAULT_WINDOWS[0], embedder, 5)
+
+    assert embedder.asked
+
+
+@pytest.mark.parametrize("window", DEFAULT_WINDOWS)
+def test_what_ships_is_what_the_passages_give(window: Window):
+    shipped = build_null(window, NamedEmbedder(), LARGEST)
+
+    drawn = draw_scores(window, WordLlamaEmbedder(), LARGEST, load_passages()) / 1e4
+
+    # Another processor may round a draw to the next step.
+    assert np.abs(shipped.scores - drawn).max() <= 1.01e-4
+    assert np.mean(shipped.scores == drawn) > 0.99
 
 
 def test_what_chance_gives_holds_for_every_number_of_windows():
     null = build_null(PEAK, RandomEmbedder(), 10)
 
-    assert null.scores.shape == (DRAWS, 10)
-    assert (np.diff(null.scores, axis=0) >= 0).all()
-    spread = null.scores.std(axis=0)
+    assert (np.diff(null.scores, axis=1) >= 0).all()
+    spread = null.scores.std(axis=1)
     # Fewer windows agree by chance more easily.
     assert spread[4] > 1.5 * spread[9] > 0
     # Ordinary text repeats its common words.
-    assert null.scores[:, 4:].mean(axis=0).min() > 0
-    assert null.scores[:, 4:].mean(axis=0).max() < 0.02
+    assert null.scores[4:].mean(axis=1).min() > 0
+    assert null.scores[4:].mean(axis=1).max() < 0.02
 
 
 @pytest.mark.parametrize("window", DEFAULT_WINDOWS)
@@ -389,7 +449,7 @@ def test_calibration_adds_to_a_score_and_changes_nothing():
 
 
 def test_p_counts_the_draws_that_score_at_least_as_high():
-    null = Null(np.repeat([[0.1], [0.2], [0.2], [0.3]], 5, axis=1))
+    null = Null(np.repeat([[0.1, 0.2, 0.2, 0.3]], 5, axis=0))
 
     p = {raw: null.calibrate(Score(raw, raw, 5)).p for raw in (0.0, 0.1, 0.2, 0.25, 0.3, 0.4)}
 
@@ -397,7 +457,7 @@ def test_p_counts_the_draws_that_score_at_least_as_high():
 
 
 def test_z_counts_standard_deviations_from_the_mean_of_the_draws():
-    null = Null(np.repeat([[0.1], [0.3]], 5, axis=1))
+    null = Null(np.repeat([[0.1, 0.3]], 5, axis=0))
 
     scores = [null.calibrate(Score(raw, raw, 5)) for raw in (0.0, 0.2, 0.5)]
 
@@ -406,11 +466,12 @@ def test_z_counts_standard_deviations_from_the_mean_of_the_draws():
 
 
 def test_more_windows_than_the_null_knows_are_held_against_its_largest_number():
-    null = Null(np.array([[0, 0.5, 0.1], [0, 0.7, 0.3]]))
+    null = Null(np.array([[0, 0], [0.5, 0.7], [0.1, 0.3]]))
 
     at_most = null.calibrate(Score(0.4, 0.4, 3))
     assert (at_most.expected, at_most.z, at_most.p) == (0.2, 2.0, round(1 / 3, 5))
     assert null.calibrate(Score(0.4, 0.4, 12)) == replace(at_most, n=12)
+    assert null.of(12).tolist() == null.of(3).tolist() == [0.1, 0.3]
 
 
 class OneWayEmbedder:
@@ -428,7 +489,7 @@ def test_windows_without_content_do_not_make_a_null():
 
     null = build_null(PEAK, OneWayEmbedder(), 6)
 
-    assert (null.scores[:, 1:] == 1).all()
+    assert (null.scores[1:] == 1).all()
 
 
 def test_where_all_text_is_the_same_nothing_stands_above_chance():

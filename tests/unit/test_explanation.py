@@ -134,6 +134,19 @@ async def test_the_cross_channel_is_shown_where_it_was_scored(
     assert shown == {name: scores.get(name) for name in channels}
 
 
+async def test_a_channel_that_need_not_be_scored_is_shown_with_the_reason():
+    pool = make_pool("input")
+    (feature,) = pool.routes
+    clear = replace(pool.routes[feature], unscored={"cross": "not scored: input is clear"})
+    explained = await explain(replace(pool, routes={feature: clear}))
+    cross = explained.channels[-1]
+    assert (cross.channel, cross.score, cross.null) == ("cross", None, None)
+    assert cross.unscored == "not scored: input is clear"
+    assert len(cross.windows) == 6
+    assert json.loads(json.dumps(explained.to_record()))["channels"][-1]["unscored"]
+    assert [channel.unscored for channel in explained.channels[:-1]] == ["", ""]
+
+
 async def test_channels_have_the_windows_that_settings_name():
     settings = Settings(rule="protocol", windows="cross=-2:2,output=1:1,input=0:0")
     explained = await explain(make_pool("input"), settings)

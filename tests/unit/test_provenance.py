@@ -66,13 +66,29 @@ def test_no_path_ledger_or_machine_is_in_the_record(settings: Settings):
 def test_what_decides_labels_is_in_the_record():
     record = describe()
     assert set(record["configuration"]) == set(RECORDED)
-    assert record["configuration"]["threshold"] == 0.05
+    assert (record["configuration"]["alpha"], record["configuration"]["threshold"]) == (0.05, None)
     assert list(record)[:3] == ["schema_version", "clerp_version", "run_id"]
     assert record["embedder"].startswith("wordllama:")
 
 
-def test_a_threshold_that_is_the_rules_own_is_the_same_run():
-    assert describe(settings=Settings(threshold=0.05)) == describe()
+def test_what_is_the_rules_own_is_the_same_run():
+    assert describe(settings=Settings(alpha=0.05)) == describe()
+    protocol = describe(settings=Settings(rule="protocol"))
+    assert describe(settings=Settings(rule="protocol", threshold=0.025)) == protocol
+    configuration = protocol["configuration"]
+    assert (configuration["alpha"], configuration["threshold"]) == (None, 0.025)
+
+
+def test_whose_ordinary_text_it_was_is_in_the_record_and_where_it_lies_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr("clerp.provenance.name_null", lambda *_: {"text": "own@0"})
+    other = describe(settings=Settings(null="/home/ada/own"))
+
+    assert describe()["null_source"] == "shipped"
+    assert other["null_source"] == "folder"
+    assert "ada" not in json.dumps(other)
+    assert describe(settings=Settings(rule="protocol"))["null_source"] is None
 
 
 @pytest.mark.parametrize(
@@ -81,7 +97,8 @@ def test_a_threshold_that_is_the_rules_own_is_the_same_run():
         {"llm": "m"},
         {"labeler": "other"},
         {"rule": "protocol"},
-        {"threshold": 0.2},
+        {"alpha": 0.2},
+        {"rule": "protocol", "threshold": 0.2},
         {"windows": "input=0:0,output=1:1,cross=-2:2"},
         {"existing": "keep"},
         {"show_hints": True},

@@ -107,9 +107,8 @@ def _few_draws(monkeypatch: pytest.MonkeyPatch):
 def route(
     known: Sequence[FeatureEvidence], rule: Rule, embedder: Embedder | None = None
 ) -> list[Route]:
-    return route_features(
-        known, rule=rule, windows=DEFAULT_WINDOWS, embedder=embedder or MarkedEmbedder()
-    )
+    embedder = embedder or MarkedEmbedder()
+    return list(route_features(known, rule=rule, windows=DEFAULT_WINDOWS, embedder=embedder))
 
 
 def read_z(route: Route) -> dict[str, float]:
@@ -485,7 +484,7 @@ def test_bad_input_alone_gets_a_route_and_a_reason(rule: str, wordllama: Embedde
 
 @pytest.mark.parametrize("rule", RULES)
 def test_no_feature_gets_no_route(rule: str, wordllama: Embedder):
-    assert RULES[rule].route([], DEFAULT_WINDOWS, wordllama) == []
+    assert list(RULES[rule].route([], DEFAULT_WINDOWS, wordllama)) == []
 
 
 @pytest.mark.parametrize("rule", RULES)

@@ -39,6 +39,14 @@ def roles(
     embedder: Annotated[
         str | None, typer.Option(help="Embedder, NAME or NAME:ARGUMENT: wordllama.")
     ] = None,
+    alpha: Annotated[
+        float | None,
+        typer.Option(help="calibrated: the chance that a feature of nothing gets a role: 0.05."),
+    ] = None,
+    null: Annotated[
+        str | None,
+        typer.Option(help="Ordinary text to compare with: a folder that clerp calibrate wrote."),
+    ] = None,
     part: ChosenPart = "all",
     plot: Annotated[
         Path | None, typer.Option(help="Draw a picture, too: a file .svg or .png.")
@@ -50,12 +58,14 @@ def roles(
     from clerp.evaluation.roles import evaluate_roles
     from clerp.evaluation.tables import render_roles
     from clerp.plugins import find
+    from clerp.router import name_null
     from clerp.windows import parse_windows
 
-    chosen = _find_rules(rules)
+    given_settings = {"embedder": embedder, "alpha": alpha, "null": null}
+    settings = resolve_settings(given_settings).settings
+    chosen = _find_rules(rules, settings)
     if plot is not None:
         check_plot(plot)
-    settings = resolve_settings({"embedder": embedder}).settings
     with progress_bar() as progress:
         given = _read(features, truth, part, settings, progress)
         report = evaluate_roles(
@@ -69,7 +79,8 @@ def roles(
         write_plot(report, plot)
         tell(f"Written: {plot}")
     if as_json:
-        write_json([{"source": given.sourced.source, "part": part, **asdict(report)}])
+        origin = {"source": given.sourced.source, "part": part, "null": name_null(settings.null)}
+        write_json([{**origin, **asdict(report)}])
     else:
         show(render_roles(report))
 
@@ -124,8 +135,10 @@ def _read(
     return _Given(read_features(features, wanted, settings, report), scored)
 
 
-def _find_rules(written: str | None) -> "list[Rule]":
+def _find_rules(written: str | None, settings: Settings) -> "list[Rule]":
     from clerp.router import RULES, find_rule
 
-    names = list(RULES) if written is None else written.split(",")
-    return [find_rule(name.strip()) for name in names]
+    names = list(RULES) if written is None else [name.strip() for name in written.split(",")]
+    # Of several rules only one takes a chance.
+    alphas = {"calibrated": settings.alpha}
+    return [find_rule(name, null=settings.null, alpha=alphas.get(name)) for name in names]

@@ -60,10 +60,13 @@ def measure_kappa(confusions: Confusions) -> Figures:
 
     0 where chance alone explains everything, as when truth and finding are one and the same role.
     """
-    total = confusions.sum(axis=(1, 2))
+    # Products with ones: numpy's sums over so short an axis take five times as long.
+    ones = np.ones(confusions.shape[-1])
+    true, found = confusions @ ones, ones @ confusions
+    total = true @ ones
     # Times the square of the total, which keeps all of it in whole numbers.
-    chance = (confusions.sum(axis=2) * confusions.sum(axis=1)).sum(axis=1)
-    beyond = total * _hits(confusions).sum(axis=1) - chance
+    chance = np.einsum("dr,dr->d", true, found)
+    beyond = total * np.einsum("drr->d", confusions) - chance
     room = total**2 - chance
     return np.divide(beyond, room, out=np.zeros_like(beyond), where=room > 0)
 

@@ -9,7 +9,7 @@ from clerp.evaluation.comparison import Comparison, Margin, Standing
 from clerp.evaluation.measures import Metric
 from clerp.evaluation.resampling import Estimate
 from clerp.evaluation.roles import RolesReport
-from clerp.evaluation.sweep import SweepReport, SweepRow
+from clerp.evaluation.sweep import BestThreshold, SweepReport, SweepRow
 from clerp.report.listing import render_rows
 from clerp.report.rows import make_visible
 
@@ -28,17 +28,23 @@ def render_roles(report: RolesReport) -> RenderableType:
 
 
 def render_sweep(report: SweepReport) -> RenderableType:
-    """Show the settings that agree best, cheaper ones first among equals, and the default's."""
-    ranked = sorted(report.rows, key=lambda row: (-row.agreement["kappa"], row.n_windows))
-    shown = [*ranked[:BEST], *(row for row in ranked[BEST:] if row.setting.is_default)]
+    """Show windows with their best threshold, best ones first, and the default as it is."""
+    rows = {row.setting: row for row in report.rows}
+    ranked = sorted(report.best, key=lambda best: _rank(rows[best.setting]))
     embedders = list(dict.fromkeys(row.setting.embedder for row in report.rows))
+    shown = [_list_best(best, rows[best.setting], embedders) for best in ranked[:BEST]]
+    shown += [
+        (_write_plain(row.agreement), "default", *_list_cells(row, embedders))
+        for row in report.rows
+        if row.setting.is_default
+    ]
     columns = (
-        *("kappa", "accuracy", "macro-F1", "input", "output", "cross", "high from"),
-        *("examples", "tiers 1/2/3 in %", "windows", "seconds", "embedder"),
+        *("kappa", "as good", "from", "bare", "in/out/cross"),
+        *("n", "tiers %", "s", ""),
     )
     return Group(
         Text(f"Agreement with {_name_target(report.target)}, n = {report.n_target}", style="bold"),
-        render_rows(columns, (_list_cells(row, embedders) for row in shown)),
+        render_rows(columns, shown),
         *(Text(line, style="dim") for line in _explain_sweep(report, embedders)),
     )
 
@@ -97,23 +103,41 @@ def _explain_roles(report: RolesReport) -> Iterator[str]:
     yield "--json has margins in every figure, precision and recall by role, and who confused what"
 
 
+def _rank(row: SweepRow) -> tuple[float, int]:
+    """Put cheaper ones first among equals."""
+    return -row.agreement["kappa"], row.n_windows
+
+
+def _list_best(best: BestThreshold, row: SweepRow, embedders: Sequence[str]) -> Sequence[str]:
+    plateau = best.plateau
+    stretch = f"{plateau.lowest:g}-{plateau.highest:g}"
+    return (_write(plateau.figure), stretch, *_list_cells(row, embedders))
+
+
 def _list_cells(row: SweepRow, embedders: Sequence[str]) -> Sequence[str]:
     setting = row.setting
     return (
-        *(f"{row.agreement[metric]:.2f}" for metric in ("kappa", "accuracy", "macro_f1")),
-        *(setting.input, setting.output, setting.cross),
-        f"{setting.threshold:.2f}{' *' if setting.is_default else ''}",
+        f"{setting.threshold:g}",
+        _write_plain(row.without_artefacts),
+        " ".join((setting.input, setting.output, setting.cross)),
         str(setting.n_examples),
         "/".join(f"{100 * share:.0f}" for share in row.tiers),
-        f"{row.n_windows:,}",
         f"{row.seconds:.2f}",
         f"[{1 + embedders.index(setting.embedder)}]",
     )
 
 
+def _write_plain(agreement: Mapping[Metric, float]) -> str:
+    return f"{agreement['kappa']:.2f}" if agreement else "-"
+
+
 def _explain_sweep(report: SweepReport, embedders: Sequence[str]) -> Iterator[str]:
-    yield f"The {BEST} best of {len(report.rows)} settings by kappa, and * the default"
+    n = len(report.best)
+    yield f"{min(BEST, n)} of {n} choices of windows, examples and embedder, best kappa first"
+    yield f"[ , ] {report.level:.0%} of resamples of features (bootstrap)"
+    yield "as good: no threshold between these is clearly worse, by paired resamples"
     yield "The best of so many looks better than it is: hold it against features not swept over"
-    yield f"Tiers, windows and seconds are of all {report.n_features} features"
+    yield "from: the threshold; bare: kappa without artefacts; n: examples of each feature"
+    yield f"Tiers 1/2/3 and seconds are of all {report.n_features} features"
     for number, name in enumerate(embedders, start=1):
         yield f"[{number}] {make_visible(name, limit=len(name))}"

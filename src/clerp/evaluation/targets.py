@@ -32,10 +32,12 @@ def list_targets(truth: Sequence[AnnotatedFeature]) -> list[Target]:
     return [target for target in targets if target.features]
 
 
-def choose_firmest(truth: Sequence[AnnotatedFeature]) -> Target | None:
-    """Return the target to choose settings by: settled roles, or those that both passes say."""
-    firm = (SETTLED, AGREED)
-    return next((target for target in list_targets(truth) if target.name in firm), None)
+def list_firmest(truth: Sequence[AnnotatedFeature]) -> list[Target]:
+    """List the targets to choose settings by: settled roles, or those that both passes say.
+
+    All features come first, then those without artefacts; none where the passes never agree.
+    """
+    return [target for target in list_targets(truth) if target.name in (SETTLED, AGREED)]
 
 
 def _list(truth: Sequence[AnnotatedFeature], *, without_artefacts: bool) -> Iterator[Target]:

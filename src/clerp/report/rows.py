@@ -139,7 +139,8 @@ def _explain(labeled: LabeledFeature) -> str:
 def _count_fits(labeled: LabeledFeature) -> str:
     if labeled.label is None or not _is_counted(labeled):
         return ""
-    top = f"{len(labeled.label.evidence)}/{labeled.route.n_examples} "
+    route = labeled.route
+    top = f"{len(labeled.label.evidence)}/{route.n_examples + route.n_repeats} "
     details = labeled.details
     below = f"{details['n_lower_agreeing']}/{details['n_lower']} " if "n_lower" in details else ""
     return top + below

@@ -8,12 +8,12 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from clerp.correlation import Score
 from clerp.evidence import CandidateLabel
 from clerp.outcome import LabeledFeature
 from clerp.report.listing import render_rows
 from clerp.report.rows import make_visible
 from clerp.report.table import plain
+from clerp.router import Breadth
 from clerp.word_counts import WordCount
 
 if TYPE_CHECKING:
@@ -39,7 +39,12 @@ def _list_parts(explanation: "Explanation") -> Iterable[RenderableType]:
         yield from _section(_name_activation(node), *_render_nearest(node))
     if (hidden := len(explanation.nodes) - _MAX_NODES) > 0:
         yield Text(f"Examples nearest to {hidden} more nodes: --json", style="dim")
-    yield from _section("Route", *(plain(step) for step in explanation.steps))
+    yield from _section(
+        "Route",
+        *(plain(step) for step in explanation.steps),
+        *_tell_chances(labeled),
+        *_tell_breadth(labeled.route.breadth),
+    )
     for channel in explanation.channels:
         yield from _section(_title(channel), _render_channel(channel))
     yield from _section("Words at the peak", *_render_words(explanation.peak_words))
@@ -102,6 +107,26 @@ def _render_nearest(node: "NodeView") -> Iterable[RenderableType]:
     return [render_rows(("example", "activation", "text"), rows)]
 
 
+def _tell_chances(labeled: LabeledFeature) -> Iterable[Text]:
+    route = labeled.route
+    if route.p is not None:
+        q = "" if labeled.q is None else f"; over the graph's features, q {labeled.q:.2g}"
+        yield Text(f"a feature of nothing leads as far with a chance of {route.p:.2g}{q}")
+    if route.p_direction is not None:
+        yield Text(f"a random direction leads as far with a chance of {route.p_direction:.2g}")
+
+
+def _tell_breadth(breadth: Breadth | None) -> Iterable[Text]:
+    if breadth is not None:
+        quantiles = ", ".join(
+            f"quantile {name}: {held.held} of {held.of}"
+            for name, held in breadth.by_quantile.items()
+        )
+        yield plain(
+            f"{breadth.held} of {breadth.of} examples below the top show what decided: {quantiles}"
+        )
+
+
 def _title(channel: "ChannelView") -> str:
     start, stop = channel.window
     return f"Channel {channel.channel} [{start}, {stop}]"
@@ -115,12 +140,13 @@ def _render_channel(channel: "ChannelView") -> RenderableType:
             for window in channel.windows
         ),
     )
-    return Group(Text(_tell_score(channel.score)), *_tell_null(channel), windows)
+    return Group(Text(_tell_score(channel)), *_tell_null(channel), windows)
 
 
-def _tell_score(score: Score | None) -> str:
+def _tell_score(channel: "ChannelView") -> str:
+    score = channel.score
     if score is None:
-        return "no score: fewer than 5 windows have content"
+        return channel.unscored or "no score: fewer than 5 windows have content"
     told = f"raw {score.raw:.3f}, weighted by activation {score.weighted:.3f}, {score.n} windows"
     z = "" if score.z is None else f", z {score.z:.1f}"
     p = "" if score.p is None else f", p {score.p:.4f}"

@@ -3,7 +3,7 @@
 from clerp.router.artefacts import MAX_DENSITY, MIN_EXAMPLES, find_artefact
 from clerp.router.calibrated import name_null
 from clerp.router.protocol import Side
-from clerp.router.route import TIERS, Role, Route, Tier
+from clerp.router.route import TIERS, Breadth, Role, Route, Tier
 from clerp.router.router import route_features
 from clerp.router.rule import Rule
 from clerp.router.rules import RULES, find_rule
@@ -13,6 +13,7 @@ __all__ = [
     "MIN_EXAMPLES",
     "RULES",
     "TIERS",
+    "Breadth",
     "Role",
     "Route",
     "Rule",

@@ -3,16 +3,17 @@
 AIR ("Auto-Interpretability Router", enricobottazzi/AIR, 2026) compares eight channels of a feature
 by z(similarity within the feature) - z(similarity to the centre of all features' strings), both
 against strings drawn at random from that pool, and takes the best channel if it reaches 5. The pool
-is whatever is routed together, so a route depends on the other features.
+is whatever is routed together, so a route depends on the other features. AIR takes features with
+ten strings or more; here five do, held against draws of ten.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float
 
-from clerp.correlation import MIN_WINDOWS, Score, mean_over_pairs
+from clerp.correlation import MIN_WINDOWS, Score, mean_over_pairs, scale_weights
 from clerp.embedding import embed_unit
 from clerp.evidence import FeatureEvidence
 from clerp.feature import FeatureId
@@ -50,16 +51,21 @@ class AirRule(Rule):
     """The channel with the highest score decides, if it reaches the threshold."""
 
     def route(
-        self, evidence: Sequence[FeatureEvidence], windows: Sequence[Window], embedder: Embedder
-    ) -> list[Route]:
-        """Route features by AIR's channels, as `Rule.route`; `windows` are not used."""
-        scores: dict[FeatureId, dict[str, Score]] = {known.feature: {} for known in evidence}
+        self, evidence: Iterable[FeatureEvidence], windows: Sequence[Window], embedder: Embedder
+    ) -> Iterator[Route]:
+        """Route features by AIR's channels, as `Rule.route`; `windows` are not used.
+
+        All evidence is held at once: the pool is made of it.
+        """
+        known = list(evidence)
+        scores: dict[FeatureId, dict[str, Score]] = {k.feature: {} for k in known}
         roles: dict[str, Role] = {}
-        for channel in _read_channels(evidence):
+        for channel in _read_channels(known):
             roles[channel.name] = channel.role
             for feature, score in _score(channel, embedder).items():
                 scores[feature][channel.name] = score
-        return [self._decide(known, scores[known.feature], roles) for known in evidence]
+        for k in known:
+            yield self._decide(k, scores[k.feature], roles)
 
     def _decide(
         self, known: FeatureEvidence, scores: Mapping[str, Score], roles: Mapping[str, Role]
@@ -98,7 +104,8 @@ def _read_channels(evidence: Sequence[FeatureEvidence]) -> Iterator[_Channel]:
 def _score(channel: _Channel, embedder: Embedder) -> dict[FeatureId, Score]:
     features = sorted(channel.texts)
     texts = [text for feature in features for text in channel.texts[feature]]
-    weights = np.array([weight for feature in features for weight in channel.weights[feature]])
+    activations = [weight for feature in features for weight in channel.weights[feature]]
+    weights = scale_weights(np.array(activations, dtype=np.float64))
     unit = embed_unit(texts, embedder).astype(np.float64)
     present: Bool[np.ndarray, " text"] = np.any(unit, axis=1)
     if int(present.sum()) < _MIN_POOL:
@@ -145,7 +152,7 @@ def _compare(
     raw = mean_over_pairs(unit, np.ones(len(unit)))
     within = _standardise(mean_over_pairs(unit, weights), drawn.within)
     to_centre = _standardise(_to_centre(unit, weights, centre), drawn.to_centre)
-    weighted = mean_over_pairs(unit, weights / weights.max())
+    weighted = mean_over_pairs(unit, weights)
     return Score(raw, weighted, len(unit), z=round(within - to_centre, 2))
 
 
@@ -154,7 +161,8 @@ def _to_centre(
     weights: Float[np.ndarray, " text"],
     centre: Float[np.ndarray, " dimension"],
 ) -> float:
-    return round(float(weights @ (unit @ centre) / weights.sum()), 4)
+    total = float(weights.sum())
+    return round(float(weights @ (unit @ centre)) / total, 4) if total > 0 else 0.0
 
 
 def _standardise(value: float, draws: Float[np.ndarray, " draw"]) -> float:

@@ -6,98 +6,37 @@ A linear rule over `Signals` (multinomial logistic regression). Its weights are 
 the layer, or other features.
 """
 
-import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
-from math import sqrt
-from pathlib import Path
-from types import MappingProxyType
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-import msgspec
-import numpy as np
-
-from clerp.correlation import Score, build_null, score_channel
 from clerp.evidence import FeatureEvidence
-from clerp.feature import FeatureId
 from clerp.labels import Confidence
-from clerp.ordinary.loading import SHIPPED
+from clerp.ordinary.loading import SHIPPED, load_contexts, load_ordinary
 from clerp.ordinary.passages import load_passages
 from clerp.plugins import Embedder
+from clerp.router.artefacts import MIN_EXAMPLES, find_artefact
+from clerp.router.breadth import BreadthMeter
+from clerp.router.duplicates import drop_near_duplicates
+from clerp.router.reasons import describe, list_steps
 from clerp.router.route import TIERS, Role, Route, Tier
-from clerp.router.rule import Rule
+from clerp.router.rule import Rule, in_chunks
 from clerp.router.signals import Signals, measure_all
+from clerp.router.strangeness import Strangeness, measure_drift, measure_strangeness
+from clerp.router.weights import (
+    ROLES,
+    find_chances,
+    is_fitted_with,
+    lead_of_nothing,
+    load_weights,
+    name_weights,
+    weigh,
+)
+from clerp.router.window_scores import show_scores
 from clerp.router.yardstick import load_yardstick, name_text
 from clerp.windows import Window
 
-_WEIGHTS = Path(__file__).with_name("calibrated.json")
-
-_MOST = 20.0
-"""Words more alike than this are no more of a class."""
-
-_SHOWN = 24
-"""Characters of a word in a sentence."""
-_ALIKE = 4.0
-"""From here on different words are said to be of one kind."""
-
 # Log odds over the runner-up.
 _CLEAR, _NEAR_TIE = 2.0, 0.7
-
-
-def _root(value: float) -> float:
-    """Keep the sign and take the root, so that no single signal outweighs all others."""
-    return sqrt(value) if value >= 0 else -sqrt(-value)
-
-
-INPUTS: Mapping[str, Callable[[Signals], float]] = MappingProxyType(
-    {
-        "function words": lambda s: s.function_share,
-        "unexplained": lambda s: s.unexplained,
-        "commonest peak": lambda s: s.top_share,
-        "peak words": lambda s: _root(s.at_peak.bits),
-        "peak class": lambda s: s.peak_class.bits,
-        "peak coherence": lambda s: _root(s.peak_coherence),
-        "peak coherence, unexplained": lambda s: s.unexplained * min(s.peak_coherence, _MOST),
-        "next coherence": lambda s: _root(s.after_coherence),
-        "next content coherence": lambda s: _root(s.content_coherence),
-        "next capitals": lambda s: s.content_capitals,
-        "next class share": lambda s: s.after_class.share,
-        "promoted fit": lambda s: s.promoted_fit,
-        "context, unexplained": lambda s: s.unexplained * _root(s.context),
-        "context, function words": lambda s: s.function_share * _root(s.context),
-        "context side, function words": lambda s: (
-            s.function_share * (_root(s.context_after) - _root(s.context_before))
-        ),
-        "next words, function words": lambda s: s.function_share * _root(s.after.bits),
-        "next class, function words": lambda s: s.function_share * s.after_class.bits,
-        "next coherence, function words": lambda s: s.function_share * _root(s.after_coherence),
-        "words before, function words": lambda s: s.function_share * _root(s.before.bits),
-        "promoted fit, function words": lambda s: s.function_share * s.promoted_fit,
-    }
-)
-"""What the rule weighs. Peaks on function words are weighed apart: they recur in any text."""
-
-ROLES: tuple[Role, ...] = ("input", "output", "cross", "obscure")
-
-
-class Weights(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The rule as it was fitted."""
-
-    revision: int
-    fitted_on: str
-    """What the features were, and who judged them."""
-    bias: dict[Role, float]
-    weights: dict[str, dict[Role, float]]
-    """By input."""
-    lead_of_nothing: dict[str, dict[str, float]]
-    """The lead over `obscure` that planted nothing exceeds with a probability, by the number of
-    examples and the probability."""
-
-
-@cache
-def load_weights() -> Weights:
-    """Read the fitted rule that comes with clerp."""
-    return msgspec.json.decode(_WEIGHTS.read_bytes(), type=Weights)
 
 
 def name_null(null: str = SHIPPED) -> dict[str, str]:
@@ -105,114 +44,105 @@ def name_null(null: str = SHIPPED) -> dict[str, str]:
     return {
         "passages": load_passages().name,
         "text": name_text(null),
-        "rule": f"calibrated-{load_weights().revision}@{_digest_weights()}",
+        "rule": name_weights(),
     }
-
-
-def _digest_weights() -> str:
-    return hashlib.sha256(_WEIGHTS.read_bytes()).hexdigest()[:12]
-
-
-def read_inputs(signals: Signals) -> dict[str, float]:
-    """Return what the rule weighs, by name."""
-    return {name: read(signals) for name, read in INPUTS.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class CalibratedRule(Rule):
     """The role with the greatest log odds, if nothing would rarely lead as far.
 
-    The threshold is the chance that a feature planted with nothing leaves `obscure`.
+    The threshold is `--alpha`, the chance that a feature planted with nothing leaves `obscure`.
+    Examples that nearly repeat stronger ones do not count.
     """
 
     null: str = SHIPPED
     """Ordinary text, as `load_ordinary` takes it."""
 
     def route(
-        self, evidence: Sequence[FeatureEvidence], windows: Sequence[Window], embedder: Embedder
-    ) -> list[Route]:
+        self, evidence: Iterable[FeatureEvidence], windows: Sequence[Window], embedder: Embedder
+    ) -> Iterator[Route]:
         """Route features by their signals, as `Rule.route`.
 
         Raises:
             MissingEvidenceError: There are no ordinary contexts for this embedder.
         """
-        if not evidence:
-            return []
-        yardstick = load_yardstick(embedder, self.null)
-        scores = score_windows(evidence, windows, embedder)
-        return [
-            self._decide(known, signals, scores[known.feature])
-            for known, signals in zip(evidence, measure_all(evidence, yardstick), strict=True)
-        ]
+        meter: BreadthMeter | None = None
+        for chunk in in_chunks(evidence):
+            meter = meter or BreadthMeter(load_yardstick(embedder, self.null))
+            distinct = [replace(k, top=drop_near_duplicates(k.top).examples) for k in chunk]
+            decided = list(self._route_distinct(distinct, meter, is_fitted_with(embedder)))
+            shown = show_scores(decided, distinct, windows, embedder)
+            for known, route in zip(chunk, shown, strict=True):
+                yield _tell_repeats(route, len(known.top))
+
+    def note_text(self, evidence: Sequence[FeatureEvidence], embedder: Embedder) -> tuple[str, ...]:
+        """Warn of text that is far from ordinary text, as `Rule.note_text`."""
+        text, contexts = load_ordinary(self.null), load_contexts(embedder, self.null)
+        notes = tuple(measure_drift(evidence, text, contexts).tell())
+        if is_fitted_with(embedder):
+            return notes
+        return (
+            *notes,
+            f"the rule was fitted with {load_weights().embedder}, not {embedder.name}: roles are "
+            "less sure, and how often nothing would get one is not known",
+        )
+
+    def _route_distinct(
+        self, evidence: Sequence[FeatureEvidence], meter: BreadthMeter, is_fitted: bool
+    ) -> Iterator[Route]:
+        yardstick = meter.yardstick
+        for known, signals in zip(evidence, measure_all(evidence, yardstick), strict=True):
+            if few := _find_shortage(known):
+                yield Route(known.feature, "artefact", 3, {}, "high", signals.n, few)
+                continue
+            strangeness = measure_strangeness(known.top, yardstick.text)
+            route = self._decide(known, signals, _tell_doubt(strangeness, is_fitted), is_fitted)
+            yield replace(route, breadth=meter.measure(route.role, known, signals))
 
     def _decide(
-        self, known: FeatureEvidence, signals: Signals, scores: Mapping[str, Score]
+        self, known: FeatureEvidence, signals: Signals, doubt: str, is_fitted: bool
     ) -> Route:
         odds = weigh(signals)
-        cutoff = max(0.0, lead_of_nothing(signals.n, self.threshold))
+        cutoff = max(0.0, lead_of_nothing(signals.n, self.threshold)) if is_fitted else 0.0
         role = choose_role(odds, cutoff)
         runner_up, margin = _find_runner_up(role, odds, cutoff)
-        confidence = _grade(margin)
+        confidence = _lower(_grade(margin)) if doubt else _grade(margin)
         tier = TIERS[role]
         escalates = confidence == "low" and tier < 3
         routed = _next_tier(tier) if escalates else tier
+        chances = find_chances(odds, signals.n) if is_fitted else None
+        reason = f"{describe(role, signals)}{doubt}; next is {runner_up}, {margin:.1f} behind"
         return Route(
             feature=known.feature,
             role=role,
             tier=routed,
-            scores=scores,
+            scores={},
             confidence=confidence,
             n_examples=signals.n,
-            reason=f"{describe(role, signals)}; next is {runner_up}, {margin:.1f} behind",
+            reason=reason,
             escalated_from=tier if escalates else None,
-            steps=tuple(_list_steps(role, routed, odds, cutoff, signals)),
+            steps=tuple(list_steps(role, routed, odds, cutoff, signals)),
             runner_up=runner_up,
             margin=round(margin, 3),
+            p=chances.nothing if chances else None,
+            p_direction=chances.direction if chances else None,
         )
 
 
-def score_windows(
-    evidence: Sequence[FeatureEvidence], windows: Sequence[Window], embedder: Embedder
-) -> dict[FeatureId, dict[str, Score]]:
-    """Score the protocol's windows against ordinary text; shown, but not what decides."""
-    found: dict[FeatureId, dict[str, Score]] = {known.feature: {} for known in evidence}
-    largest = max(len(known.top) for known in evidence)
-    for window in windows:
-        null = build_null(window, embedder, largest)
-        for known, score in zip(
-            evidence, score_channel(evidence, window, embedder, null), strict=True
-        ):
-            if score is not None:
-                found[known.feature][window.name] = score
-    return found
+def _find_shortage(known: FeatureEvidence) -> str | None:
+    # Whether a feature is another kind of artefact, all that was read of it has told.
+    return find_artefact(known) if len(known.top) < MIN_EXAMPLES else None
 
 
-def weigh(signals: Signals) -> dict[Role, float]:
-    """Return the log odds of every role, up to a constant."""
-    fitted = load_weights()
-    inputs = read_inputs(signals)
-    return {
-        role: round(
-            fitted.bias[role] + sum(w[role] * inputs[name] for name, w in fitted.weights.items()), 6
-        )
-        for role in ROLES
-    }
-
-
-def lead_of_nothing(n: int, chance: float) -> float:
-    """Return the lead over `obscure` that planted nothing exceeds with a chance.
-
-    Interpolated in 1 / sqrt(n) and in the chance; outside the table, its end.
-    """
-    table = load_weights().lead_of_nothing
-    sizes = sorted(table, key=int, reverse=True)
-    leads = [_interpolate_chance(table[size], chance) for size in sizes]
-    return float(np.interp(1 / sqrt(n), [1 / sqrt(int(size)) for size in sizes], leads))
-
-
-def _interpolate_chance(leads: Mapping[str, float], chance: float) -> float:
-    chances = sorted(leads, key=float)
-    return float(np.interp(chance, [float(c) for c in chances], [leads[c] for c in chances]))
+def _tell_repeats(route: Route, n_top: int) -> Route:
+    n_repeats = n_top - route.n_examples
+    if not n_repeats:
+        return route
+    told = f"{n_repeats} of {n_top} examples nearly repeat stronger ones and do not count"
+    if not route.steps:
+        return replace(route, n_repeats=n_repeats, reason=f"{route.reason}; {told}")
+    return replace(route, n_repeats=n_repeats, steps=(route.steps[0], told, *route.steps[1:]))
 
 
 def choose_role(odds: Mapping[Role, float], cutoff: float) -> Role:
@@ -234,57 +164,18 @@ def _grade(margin: float) -> Confidence:
     return "high" if margin >= _CLEAR else "medium" if margin >= _NEAR_TIE else "low"
 
 
+def _lower(confidence: Confidence) -> Confidence:
+    return "medium" if confidence == "high" else "low"
+
+
+def _tell_doubt(strangeness: Strangeness, is_fitted: bool) -> str:
+    """Say why a route is less sure than its margin; nothing where it is not."""
+    if strangeness.is_strange:
+        return (
+            f"; less sure, for ordinary text does not know {strangeness.unknown:.0%} of its words"
+        )
+    return "" if is_fitted else "; less sure, for the rule was fitted with another embedder"
+
+
 def _next_tier(tier: Tier) -> Tier:
     return 2 if tier == 1 else 3
-
-
-def describe(role: Role, signals: Signals) -> str:
-    """Say what a role rests on, with the words that decided."""
-    peaks = _list_words(signals.at_peak.words, signals.at_peak.share)
-    nexts = _list_words(signals.after.words, signals.after.share)
-    peak_class = _name_class(signals.peak_class.name, signals.peak_class.share)
-    next_class = _name_class(signals.after_class.name, signals.after_class.share)
-    topic = f"contexts alike beyond their peak words by z {signals.context:.1f}"
-    if role == "input":
-        kind = _name_kind(signals.peak_coherence)
-        return f"the words up to the peak explain it: peaks {peaks}{peak_class}{kind}"
-    if role == "output":
-        kind = _name_kind(max(signals.after_coherence, signals.content_coherence))
-        return (
-            f"what follows explains it, beyond what such peaks have: next {nexts}{next_class}{kind}"
-        )
-    if role == "cross":
-        return f"only the whole context explains it: {topic}; peaks {peaks}"
-    return f"nothing explains enough of it: peaks {peaks}, next {nexts}, {topic}"
-
-
-def _name_kind(coherence: float) -> str:
-    return f", words of one kind (z {coherence:.1f})" if coherence >= _ALIKE else ""
-
-
-def _list_words(words: Sequence[str], share: float) -> str:
-    if not words:
-        return "without a recurring word"
-    shown = ", ".join(f"'{_show(word)}'" for word in words)
-    return f"{shown} in {share:.0%}"
-
-
-def _show(word: str) -> str:
-    """Write a word of unknown origin on one line, whatever it holds."""
-    visible = "".join(c if c.isprintable() else "⏎" if c == "\n" else "�" for c in word)
-    return visible if len(visible) <= _SHOWN else f"{visible[:_SHOWN]}…"
-
-
-def _name_class(name: str, share: float) -> str:
-    return f", {name} in {share:.0%}" if name else ""
-
-
-def _list_steps(
-    role: Role, tier: Tier, odds: Mapping[Role, float], cutoff: float, signals: Signals
-) -> Iterator[str]:
-    yield "not an artefact"
-    for candidate in ROLES:
-        yield f"{candidate} {odds[candidate]:.1f}: {describe(candidate, signals)}"
-    if cutoff > 0:
-        yield f"a role must lead obscure by {cutoff:.1f}, as so few examples of nothing rarely do"
-    yield f"so the role is {role}, tier {tier}"

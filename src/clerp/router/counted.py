@@ -1,6 +1,6 @@
 """Counting words: the same word at most peaks, or after most of them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from clerp.evidence import FeatureEvidence
@@ -19,10 +19,10 @@ class TokensRule(Rule):
     """
 
     def route(
-        self, evidence: Sequence[FeatureEvidence], windows: Sequence[Window], embedder: Embedder
-    ) -> list[Route]:
+        self, evidence: Iterable[FeatureEvidence], windows: Sequence[Window], embedder: Embedder
+    ) -> Iterator[Route]:
         """Route features by counts of words, as `Rule.route`."""
-        return [self._decide(known) for known in evidence]
+        yield from map(self._decide, evidence)
 
     def _decide(self, known: FeatureEvidence) -> Route:
         contexts = read_peaks(known.top)

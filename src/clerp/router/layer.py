@@ -1,9 +1,10 @@
 """The layer alone: the baseline that every router has to beat."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from clerp.evidence import FeatureEvidence
+from clerp.feature import FeatureId
 from clerp.plugins import Embedder
 from clerp.router.route import Route
 from clerp.router.rule import Rule
@@ -18,21 +19,23 @@ class LayerRule(Rule):
     """
 
     def route(
-        self, evidence: Sequence[FeatureEvidence], windows: Sequence[Window], embedder: Embedder
-    ) -> list[Route]:
-        """Route features by their depth, as `Rule.route`."""
-        deepest = max((known.feature.layer for known in evidence), default=0)
-        return [self._decide(known, deepest) for known in evidence]
+        self, evidence: Iterable[FeatureEvidence], windows: Sequence[Window], embedder: Embedder
+    ) -> Iterator[Route]:
+        """Route features by their depth, as `Rule.route`; the deepest must be known first."""
+        found = [(known.feature, len(known.top)) for known in evidence]
+        deepest = max((feature.layer for feature, _ in found), default=0)
+        for feature, n in found:
+            yield self._decide(feature, n, deepest)
 
-    def _decide(self, known: FeatureEvidence, deepest: int) -> Route:
-        depth = known.feature.layer / deepest if deepest else 0.0
+    def _decide(self, feature: FeatureId, n: int, deepest: int) -> Route:
+        depth = feature.layer / deepest if deepest else 0.0
         when, role = ("late", "output") if depth >= self.threshold else ("early", "input")
         return Route(
-            feature=known.feature,
+            feature=feature,
             role=role,
             tier=1,
             scores={},
             confidence="low",
-            n_examples=len(known.top),
+            n_examples=n,
             reason=f"depth {depth:.3g} ({when}: from {self.threshold:.3g} on)",
         )

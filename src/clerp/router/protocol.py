@@ -4,7 +4,7 @@ The stronger of input and output if its raw score is high (tier 1), else cross i
 else obscure (tier 3). One threshold serves windows of different length, which it cannot suit.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,14 +14,13 @@ from clerp.feature import FeatureId
 from clerp.labels import Confidence
 from clerp.plugins import Embedder
 from clerp.router.route import Role, Route, Tier
-from clerp.router.rule import Rule
+from clerp.router.rule import Rule, in_chunks
 from clerp.windows import Window
 
 Side = Literal["input", "output"]
 
-# Strength over threshold: what counts as far above it, and as hardly above it.
-_CLEAR, _MARGINAL = 1.5, 1.15
-_NEAR_TIE = 0.15
+# Raw scores: what is far from the threshold, or from the other side, and what is hardly apart.
+_FAR, _NEAR = 0.15, 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +28,15 @@ class ProtocolRule(Rule):
     """Raw correlation scores, and from where on they count as high."""
 
     def route(
-        self, evidence: Sequence[FeatureEvidence], windows: Sequence[Window], embedder: Embedder
-    ) -> list[Route]:
+        self, evidence: Iterable[FeatureEvidence], windows: Sequence[Window], embedder: Embedder
+    ) -> Iterator[Route]:
         """Route features by the scores of their windows, as `Rule.route`."""
+        for chunk in in_chunks(evidence):
+            yield from self._route(chunk, windows, embedder)
+
+    def _route(
+        self, evidence: Sequence[FeatureEvidence], windows: Sequence[Window], embedder: Embedder
+    ) -> Iterator[Route]:
         by_name = {window.name: window for window in windows}
 
         def score(channel: str, chosen: Sequence[FeatureEvidence]) -> dict[FeatureId, Score | None]:
@@ -48,10 +53,9 @@ class ProtocolRule(Rule):
             if not (self.is_high(inputs[k.feature]) or self.is_high(outputs[k.feature]))
         ]
         crosses = score("cross", low)
-        return [
-            _decide(k, inputs[k.feature], outputs[k.feature], crosses.get(k.feature), self)
-            for k in evidence
-        ]
+        for k in evidence:
+            cross = crosses.get(k.feature)
+            yield _decide(k, inputs[k.feature], outputs[k.feature], cross, self)
 
     def strength(self, score: Score | None) -> float:
         """Return the raw score, minus infinity for a channel without one."""
@@ -104,16 +108,19 @@ def _stronger(sides: Mapping[Side, Score | None], rule: ProtocolRule) -> Side:
 
 
 def _judge(role: Role, channels: Mapping[str, Score | None], rule: ProtocolRule) -> Confidence:
-    """Grade the margin over the threshold and, for tier 1, over the other side."""
-    above = {name: rule.strength(score) / rule.threshold for name, score in channels.items()}
+    """Grade the distance from the threshold and, for tier 1, from the other side."""
+    above = {name: rule.strength(score) - rule.threshold for name, score in channels.items()}
     if role == "obscure":
-        best = max(above.values())
-        return "low" if best > 1 - _NEAR_TIE else "medium" if best > 1 / _CLEAR else "high"
+        return _grade(-max(above.values()))
     other = {"input": "output", "output": "input"}.get(role)
     lead = above[role] - above[other] if other else above[role]
-    if above[role] < _MARGINAL or lead < _NEAR_TIE:
-        return "low"
-    return "high" if above[role] >= _CLEAR and lead >= _CLEAR - 1 else "medium"
+    return _grade(min(above[role], lead))
+
+
+def _grade(distance: float) -> Confidence:
+    # Scores are rounded to four digits; their differences are not.
+    exact = round(distance, 4)
+    return "high" if exact >= _FAR else "medium" if exact >= _NEAR else "low"
 
 
 def _explain(role: Role, channels: Mapping[str, Score | None], rule: ProtocolRule) -> str:

@@ -1,6 +1,7 @@
 """Evidence to routes: artefacts first, then the rule that was asked for."""
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 
 from clerp.evidence import EvidenceGap, FeatureEvidence
 from clerp.feature import FeatureId
@@ -12,30 +13,50 @@ from clerp.windows import Window
 
 
 def route_features(
-    known: Sequence[FeatureEvidence | EvidenceGap],
+    known: Iterable[FeatureEvidence | EvidenceGap],
     *,
     rule: Rule,
     windows: Sequence[Window],
     embedder: Embedder,
-) -> list[Route]:
-    """Route every feature, in the order given.
+) -> Iterator[Route]:
+    """Yield the route of every feature, in the order given.
+
+    Evidence is read as the rule asks for it and let go when it is routed. What comes out depends
+    neither on how much that is at a time nor, but for `air` and `layer`, on the other features;
+    these two look at all evidence before the first route.
 
     Raises:
         ClerpError: What the rule compares with cannot be had, or windows do not suit it.
     """
-    routes = {route.feature: route for route in _set_aside(known)}
-    scorable = [k for k in known if isinstance(k, FeatureEvidence) and k.feature not in routes]
-    routes |= {route.feature: route for route in rule.route(scorable, windows, embedder)}
-    return [routes[k.feature] for k in known]
+    # In the order given: routes that no rule makes, and None in the places of the others.
+    places: deque[Route | None] = deque()
+    for routed in rule.route(_set_aside(known, places), windows, embedder):
+        yield from _take_settled(places)
+        places.popleft()
+        yield routed
+    yield from _take_settled(places)
 
 
-def _set_aside(known: Sequence[FeatureEvidence | EvidenceGap]) -> Iterator[Route]:
+def _set_aside(
+    known: Iterable[FeatureEvidence | EvidenceGap], places: deque[Route | None]
+) -> Iterator[FeatureEvidence]:
+    """Yield what a rule can route, and note the routes of the rest."""
     for item in known:
         if isinstance(item, EvidenceGap):
-            yield _unscored(item.feature, "obscure", f"no evidence: {item.reason}", 0)
+            reason = f"no evidence: {item.reason}"
+            places.append(_leave_unscored(item.feature, "obscure", reason, 0))
         elif artefact := find_artefact(item):
-            yield _unscored(item.feature, "artefact", artefact, len(item.top))
+            places.append(_leave_unscored(item.feature, "artefact", artefact, len(item.top)))
+        else:
+            places.append(None)
+            yield item
 
 
-def _unscored(feature: FeatureId, role: Role, reason: str, n: int) -> Route:
+def _take_settled(places: deque[Route | None]) -> Iterator[Route]:
+    while places and (settled := places[0]) is not None:
+        places.popleft()
+        yield settled
+
+
+def _leave_unscored(feature: FeatureId, role: Role, reason: str, n: int) -> Route:
     return Route(feature, role, 3, {}, "high", n, reason)

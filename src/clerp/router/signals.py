@@ -1,12 +1,14 @@
 """What a reader looks at, as numbers: words, classes and topics around the peaks.
 
-Every number compares a feature's examples with ordinary text, and with nothing else: neither other
-features nor the layer. Sizes of an effect do not grow with the number of examples.
+Every number but plain shares compares a feature's examples with ordinary text, and with nothing
+else: neither other features nor the layer. Sizes of an effect do not grow with the number of
+examples.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import log2
 
 import numpy as np
@@ -26,9 +28,11 @@ _N_REFERENCE = 20
 _SCALE = (_N_REFERENCE * (_N_REFERENCE - 1) / 2) ** 0.5
 _PIECE_RATE = 1e-3
 """Of a piece of words, which ordinary text does not count."""
-_CLEAR_CLASS = 1.0
+CLEAR_CLASS = 1.0
 """From so many bits on a class of peaks explains them."""
 _MIN_COHERENT = 3
+_MIN_THEME = 3
+_MIN_MEMBERS = 2
 _BATCH = 256
 _N_WORDS = 3
 
@@ -85,13 +89,21 @@ class Signals:
     """How alike the contexts are, beyond those of the same peak words in ordinary text."""
     context_before: float
     context_after: float
+    themes: Recurrence
+    """Words with a meaning that stand anywhere near the peaks of at least `_MIN_THEME` examples,
+    against how often ordinary text would have them there; the `_N_WORDS` most telling only."""
     promoted_fit: float
     """Mean cosine of the promoted tokens' centre to the next words."""
 
     @property
+    def other_share(self) -> float:
+        """Part of the examples that peak on anything but a function word or a mark."""
+        return 1 - self.function_share
+
+    @property
     def unexplained(self) -> float:
         """Part of the examples that neither recurring peak words nor a class explain."""
-        by_class = self.peak_class.share if self.peak_class.bits > _CLEAR_CLASS else 0.0
+        by_class = self.peak_class.share if self.peak_class.bits > CLEAR_CLASS else 0.0
         return 1 - max(self.at_peak.share, by_class)
 
 
@@ -151,6 +163,7 @@ def _measure(
         context=sides["both"],
         context_before=sides["before"],
         context_after=sides["after"],
+        themes=_find_themes(around, text),
         promoted_fit=coherence.fit_promoted(evidence.promoted, around),
     )
 
@@ -182,6 +195,23 @@ def _find_recurring(words: Sequence[str], rate: Callable[[str], float]) -> Recur
     )
 
 
+def _find_themes(around: Sequence[Surroundings], text: OrdinaryText) -> Recurrence:
+    """Find the words that most contexts share; chance grows with the contexts' length."""
+    n = len(around)
+    counts = Counter(word for place in around for word in place.themes)
+    length = sum(place.n_near for place in around) / max(1, n)
+    bits: dict[str, float] = {}
+    for word, count in counts.items():
+        if count < _MIN_THEME:
+            continue
+        chance = 1 - (1 - text.rate(word)) ** length
+        if count / n > chance:
+            bits[word] = count / n * log2(count / n / chance)
+    telling = sorted(bits, key=lambda word: (-round(bits[word], 6), word))[:_N_WORDS]
+    share = sum(not place.themes.isdisjoint(telling) for place in around) / max(1, n)
+    return Recurrence(sum((bits[word] for word in telling), 0.0), share, tuple(telling))
+
+
 def _condition(keys: Sequence[str], rate: Callable[[str, str], float]) -> Callable[[str], float]:
     """Average a neighbour's rate over the peak words."""
     counts = sorted(Counter(keys).items())
@@ -192,17 +222,27 @@ def _find_class(
     words: Sequence[str], text: OrdinaryText, after: Sequence[str] | None
 ) -> Membership:
     """Find the class that diverges most, upwards, from ordinary text."""
-    found = (_judge_class(word_class, words, text, after) for word_class in CLASSES)
+    members = Counter(i for word in words if word for i in _list_classes(word))
+    # One word alone is no class: "may" would be months.
+    different = Counter(
+        i for word in {normalise(w): w for w in words if w}.values() for i in _list_classes(word)
+    )
+    found = (
+        _judge_class(CLASSES[i], members[i] / len(words), text, after)
+        for i in sorted(members)
+        if different[i] >= _MIN_MEMBERS
+    )
     return max(found, key=lambda membership: membership.bits, default=Membership())
 
 
+@lru_cache(maxsize=65536)
+def _list_classes(word: str) -> frozenset[int]:
+    return frozenset(i for i, word_class in enumerate(CLASSES) if word_class.contains(word))
+
+
 def _judge_class(
-    word_class: WordClass, words: Sequence[str], text: OrdinaryText, after: Sequence[str] | None
+    word_class: WordClass, share: float, text: OrdinaryText, after: Sequence[str] | None
 ) -> Membership:
-    members = sum(bool(word) and word_class.contains(word) for word in words)
-    if members < 2:
-        return Membership()
-    share = members / len(words)
     rate = _rate_class(word_class, text, after)
     if share <= rate:
         return Membership()

@@ -1,6 +1,7 @@
 """The words around a peak, as a person reads them."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from clerp.evidence import ActivationExample
 from clerp.windows import Word, is_bare_space, split_words, word_at
@@ -25,6 +26,10 @@ class Surroundings:
     """Up to `REACH` words, nearest last."""
     after: tuple[str, ...]
     """Up to `REACH` words, nearest first."""
+    themes: frozenset[str]
+    """Other words with a meaning of their own within `_TOKENS` tokens, normalised."""
+    n_near: int
+    """Words within as many tokens, the peak's left out."""
 
     @property
     def key(self) -> str:
@@ -48,6 +53,7 @@ class Surroundings:
         return next((word for word in near if has_meaning(word)), "")
 
 
+@lru_cache(maxsize=65536)
 def has_meaning(word: str) -> bool:
     """Say whether a word is neither a mark nor one that any text has."""
     return any(char.isalnum() for char in word) and not is_function_word(word)
@@ -59,12 +65,18 @@ def read_surroundings(example: ActivationExample) -> Surroundings:
     words = split_words(near)
     peak = word_at(words, near.peak)
     if peak is None:
-        return Surroundings("", "", (), ())
+        return Surroundings("", "", (), (), frozenset(), 0)
     at = words.index(peak)
     before = [w.text for w in words[:at] if not is_bare_space(w.text)]
     after = [w.text for w in words[at + 1 :] if not is_bare_space(w.text)]
+    themes = {normalise(word) for word in (*before, *after) if has_meaning(word)}
     return Surroundings(
-        peak.text, _read_piece(near, peak), tuple(before[-REACH:]), tuple(after[:REACH])
+        word=peak.text,
+        piece=_read_piece(near, peak),
+        before=tuple(before[-REACH:]),
+        after=tuple(after[:REACH]),
+        themes=frozenset(themes - {normalise(peak.text)}),
+        n_near=len(before) + len(after),
     )
 
 

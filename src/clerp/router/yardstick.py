@@ -24,9 +24,13 @@ class Yardstick:
     """Standard deviation of the dot product of two different words' directions, less the mean."""
 
     def compare_words(self, words: list[str]) -> float:
-        """Return the mean similarity of all pairs of different words, in spreads."""
-        directions = to_unit(self.contexts.word_vectors(words)) - self.word_mean
-        return average_pairs(directions) / self.word_spread
+        """Return the mean similarity of all pairs of different words, in spreads.
+
+        Words without content are in no pair; 0 where less than two are left.
+        """
+        directions = to_unit(self.contexts.word_vectors(words))
+        present = directions[directions.any(axis=1)] - self.word_mean
+        return average_pairs(present) / self.word_spread if len(present) > 1 else 0.0
 
 
 def load_yardstick(embedder: Embedder, null: str = SHIPPED) -> Yardstick:
@@ -37,6 +41,7 @@ def load_yardstick(embedder: Embedder, null: str = SHIPPED) -> Yardstick:
     """
     text, contexts = load_ordinary(null), load_contexts(embedder, null)
     directions = to_unit(contexts.word_vectors(_draw_words(text)))
+    directions = directions[directions.any(axis=1)]
     mean = directions.mean(axis=0)
     residual = directions - mean
     moment = residual.T @ residual / len(residual)

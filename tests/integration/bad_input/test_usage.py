@@ -25,7 +25,8 @@ BAD_FLAGS = {
     "--embedder": ("x", "there is no embedder 'x'", "Installed: "),
     "--labeler": ("x", "there is no labeler 'x'", "Installed: "),
     "--windows": ("x", "'x' is not a window", "Write windows like input=-1:0"),
-    "--threshold": ("x", "threshold", ""),
+    "--alpha": ("1", "the alpha 1 is no chance", "Give --alpha a number from 5e-05 to below 1"),
+    "--threshold": ("3", "the rule calibrated takes no threshold", "Give --alpha"),
     "--existing": ("x", "existing", "compare"),
     "--style": ("x", "style", "bracket"),
     "--max-graph-bytes": ("x", "max-graph-bytes", ""),
@@ -47,7 +48,8 @@ def test_a_bad_flag_is_bad_usage(
 
 @pytest.mark.parametrize("threshold", ["nan", "inf", "0", "-1"])
 def test_a_threshold_that_decides_nothing_is_refused(place: Workplace, threshold: str) -> None:
-    place.assert_label_refused("threshold", flags=("--threshold", threshold))
+    flags = ("--rule", "protocol", "--threshold", threshold)
+    place.assert_label_refused(f"the threshold {float(threshold):g}", flags=flags)
 
 
 def test_an_empty_name_of_a_ledger_is_not_a_ledger_that_forgets(place: Workplace) -> None:

@@ -9,13 +9,19 @@ from clerp.errors import EvidenceError, UsageError
 from clerp.evaluation import SweepReport, sweep_protocol
 from clerp.evaluation.measures import ROLES as ALL_ROLES
 from clerp.evaluation.stored_scores import Channels, score_windows
-from clerp.evaluation.sweep import CROSSES, INPUTS, N_EXAMPLES, OUTPUTS, THRESHOLDS
+from clerp.evaluation.sweep import (
+    CROSSES,
+    INPUTS,
+    N_EXAMPLES,
+    OUTPUTS,
+    THRESHOLDS,
+    Setting,
+    SweepRow,
+)
 from clerp.progress import Progress
 from clerp.router import RULES, find_rule, route_features
 from clerp.testing import make_evidence
 from clerp.windows import DEFAULT_WINDOWS, Window
-
-N_WINDOWS = len(INPUTS) + len(OUTPUTS) + len(CROSSES)
 
 
 class CountingEmbedder:
@@ -26,6 +32,14 @@ class CountingEmbedder:
     def embed(self, texts: Sequence[str]) -> np.ndarray:
         self.calls += 1
         return EMBEDDER.embed(texts)
+
+
+@pytest.fixture
+def _few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sweep over few settings, where all are not needed."""
+    monkeypatch.setattr("clerp.evaluation.sweep.CROSSES", CROSSES[:1])
+    monkeypatch.setattr("clerp.evaluation.sweep.INPUTS", INPUTS[:1])
+    monkeypatch.setattr("clerp.evaluation.sweep.OUTPUTS", OUTPUTS[:1])
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +54,7 @@ def test_every_setting_is_tried_once(report: SweepReport) -> None:
 
 
 def test_what_is_swept_is_what_is_stated() -> None:
-    steps = [0.1 + 0.05 * step for step in range(15)]
+    steps = [0.01, 0.025, 0.05, 0.075, *(0.1 + 0.05 * step for step in range(15))]
     assert list(THRESHOLDS) == pytest.approx(steps)
     assert {window[1:] for window in INPUTS} == {(-1, 0), (0, 0), (-2, 0)}
     assert {window[1:] for window in OUTPUTS} == {(1, 1), (1, 2), (1, 4)}
@@ -66,15 +80,51 @@ def test_stored_scores_route_as_the_rule_does(
     roles = [ALL_ROLES[int(i)] for i in stored.route(Channels(*windows), threshold).roles]
     shortened = [replace(k, top=k.top[:n_examples]) for k in known]
     rule = find_rule("protocol", threshold)
-    routes = route_features(shortened, rule=rule, windows=windows, embedder=EMBEDDER)
+    routes = list(route_features(shortened, rule=rule, windows=windows, embedder=EMBEDDER))
     assert roles == [route.role for route in routes]
 
 
+def test_every_choice_of_windows_and_examples_has_its_best_threshold(report: SweepReport) -> None:
+    groups: dict[Setting, list[SweepRow]] = {}
+    for row in report.rows:
+        key = replace(row.setting, threshold=0.0, is_default=False)
+        groups.setdefault(key, []).append(row)
+    assert len(report.best) == len(groups)
+    for best in report.best:
+        rows = groups[replace(best.setting, threshold=0.0, is_default=False)]
+        (chosen,) = (row for row in rows if row.setting == best.setting)
+        assert best.setting.threshold == best.plateau.threshold
+        top = max(row.agreement["kappa"] for row in rows)
+        assert chosen.agreement["kappa"] == best.plateau.figure.value == top
+        assert best.plateau_without_artefacts is not None
+
+
+@pytest.mark.usefixtures("_few")
+def test_artefacts_are_left_out_of_the_second_agreement() -> None:
+    truth = settle(ROLES)
+    report = sweep_protocol(make_known(), truth, [EMBEDDER])
+    without = sweep_protocol(make_known(), [a for a in truth if a.role != "artefact"], [EMBEDDER])
+    for row, other in zip(report.rows, without.rows, strict=True):
+        assert row.without_artefacts == other.agreement
+        assert row.agreement != other.agreement
+
+
+@pytest.mark.usefixtures("_few")
+def test_the_order_of_the_roles_changes_nothing() -> None:
+    report = sweep_protocol(make_known(), settle(ROLES), [EMBEDDER])
+    other = sweep_protocol(make_known()[::-1], settle(ROLES)[::-1], [EMBEDDER])
+    rows = ([replace(row, seconds=0.0) for row in r.rows] for r in (report, other))
+    one, reversed_ = rows
+    assert one == reversed_
+    assert report.best == other.best
+
+
+@pytest.mark.usefixtures("_few")
 def test_thresholds_cost_no_embedding() -> None:
     one, other = CountingEmbedder("one"), CountingEmbedder("other")
     sweep_protocol(make_known(), settle(ROLES), [one, other])
     # One more each time, which loads the embedder before the clock runs.
-    assert one.calls == other.calls == len(N_EXAMPLES) * (N_WINDOWS + 1)
+    assert one.calls == other.calls == len(N_EXAMPLES) * (3 + 1)
 
 
 def test_tiers_are_shares_of_all_features(report: SweepReport) -> None:
@@ -102,6 +152,7 @@ def test_nothing_but_artefacts_costs_nothing() -> None:
     assert [ALL_ROLES[int(i)] for i in routed.roles] == ["artefact"]
 
 
+@pytest.mark.usefixtures("_few")
 def test_progress_ends_with_its_total() -> None:
     told: list[Progress] = []
     sweep_protocol(make_known(), settle(ROLES), [EMBEDDER], told.append)
@@ -109,6 +160,7 @@ def test_progress_ends_with_its_total() -> None:
     assert {p.total for p in told} == {3 * N}
 
 
+@pytest.mark.usefixtures("_few")
 def test_two_passes_are_swept_where_they_agree() -> None:
     truth = read_twice([(role, "input") for role in ROLES])
     report = sweep_protocol(make_known(), truth, [EMBEDDER])

@@ -6,13 +6,14 @@ from rich.console import Console, RenderableType
 from tests.unit.evaluation.annotated import EMBEDDER, ROLES, make_known, read_twice, repeat, settle
 
 from clerp.evaluation import SweepReport, evaluate_roles, sweep_protocol
+from clerp.evaluation.sweep import BestThreshold
 from clerp.evaluation.tables import BEST, render_roles, render_sweep
 from clerp.router import Role, find_rule
 from clerp.windows import DEFAULT_WINDOWS
 
 
 def write(renderable: RenderableType) -> list[str]:
-    console = Console(file=StringIO(), width=120, color_system=None)
+    console = Console(file=StringIO(), width=200, color_system=None)
     console.print(renderable)
     return console.file.getvalue().splitlines()  # pyright: ignore[reportAttributeAccessIssue]
 
@@ -54,19 +55,40 @@ def swept() -> SweepReport:
     return sweep_protocol(make_known(), settle(ROLES), [EMBEDDER])
 
 
-def test_the_best_settings_and_the_default_are_shown(swept: SweepReport) -> None:
+def test_the_best_windows_and_the_default_are_shown(swept: SweepReport) -> None:
     lines = write(render_sweep(swept))
     rows = [line for line in lines if line.strip().endswith(" [1]")]
     kappas = [float(line.split()[0]) for line in rows]
-    assert len(rows) in (BEST, BEST + 1)
+    assert len(rows) == BEST + 1
     assert kappas[:BEST] == sorted(kappas[:BEST], reverse=True)
     assert kappas[0] == round(max(row.agreement["kappa"] for row in swept.rows), 2)
-    assert [line.split()[6:8] for line in rows if "*" in line] == [["0.35", "*"]]
+    (default,) = (row for row in swept.rows if row.setting.is_default)
+    assert rows[-1].split()[1:3] == ["default", f"{default.setting.threshold:g}"]
+    assert ["default" in line for line in rows] == [False] * BEST + [True]
+
+
+def test_the_stretch_of_thresholds_that_are_as_good_is_shown(swept: SweepReport) -> None:
+    best = max(swept.best, key=lambda b: kappa_of(swept, b))
+    lines = write(render_sweep(swept))
+    (first, *_) = (line for line in lines if line.strip().endswith(" [1]"))
+    assert f" {best.plateau.lowest:g}-{best.plateau.highest:g} " in first
+
+
+def kappa_of(report: SweepReport, best: BestThreshold) -> tuple[float, int]:
+    (row,) = (row for row in report.rows if row.setting == best.setting)
+    return row.agreement["kappa"], -row.n_windows
+
+
+def test_where_all_are_artefacts_nothing_is_left_to_show() -> None:
+    report = sweep_protocol(make_known(), settle(repeat("artefact", 12)), [EMBEDDER])
+    rows = [line for line in write(render_sweep(report)) if line.strip().endswith(" [1]")]
+    assert all(" - " in line for line in rows)
 
 
 def test_names_of_embedders_cannot_act(swept: SweepReport) -> None:
     name = "[bold]x[/bold]\x1b[31m"
     rows = tuple(replace(row, setting=replace(row.setting, embedder=name)) for row in swept.rows)
-    text = "\n".join(write(render_sweep(replace(swept, rows=rows))))
+    best = tuple(replace(b, setting=replace(b.setting, embedder=name)) for b in swept.best)
+    text = "\n".join(write(render_sweep(replace(swept, rows=rows, best=best))))
     assert "[1] [bold]x[/bold]" in text
     assert "\x1b" not in text

@@ -1,6 +1,6 @@
 from tests.unit.evaluation.annotated import read_twice, settle
 
-from clerp.evaluation.targets import choose_firmest, list_targets
+from clerp.evaluation.targets import list_firmest, list_targets
 
 
 def test_settled_roles_are_one_target_with_artefacts_and_without() -> None:
@@ -38,11 +38,18 @@ def test_a_target_without_features_is_left_out() -> None:
     assert names == ["pass 1", "pass 2"] * 2
 
 
-def test_settings_are_chosen_by_settled_roles_or_those_of_both_passes() -> None:
-    settled = choose_firmest(settle(["artefact", "input"]))
-    agreed = choose_firmest(read_twice([("input", "input"), ("input", "cross")]))
-    assert settled is not None
-    assert settled.roles == ("artefact", "input")
-    assert agreed is not None
-    assert (agreed.name, agreed.roles) == ("both passes", ("input",))
-    assert choose_firmest(read_twice([("input", "cross")])) is None
+def test_settings_are_chosen_by_what_is_firm() -> None:
+    settled = list_firmest(settle(["artefact", "input"]))
+    agreed = list_firmest(read_twice([("input", "input"), ("input", "cross")]))
+    assert [(t.name, t.without_artefacts, len(t.roles)) for t in settled] == [
+        ("truth", False, 2),
+        ("truth", True, 1),
+    ]
+    assert [(t.name, t.without_artefacts) for t in agreed] == [
+        ("both passes", False),
+        ("both passes", True),
+    ]
+
+
+def test_nothing_is_firm_where_the_passes_never_agree() -> None:
+    assert list_firmest(read_twice([("input", "cross")])) == []

@@ -203,6 +203,12 @@ def test_a_channel_without_a_score_says_why():
     lines = show(make_explanation(channels=(make_channel(score=None, null=None),)))
     shown = section_of(lines, "Channel input [-1, 0]")
     assert shown[0] == "no score: fewer than 5 windows have content"
+
+
+def test_a_channel_that_need_not_be_scored_says_why():
+    channel = make_channel(score=None, null=None, unscored="not scored: input is clear without it")
+    shown = section_of(show(make_explanation(channels=(channel,))), "Channel input [-1, 0]")
+    assert shown[0] == "not scored: input is clear without it"
     assert shown[1] == "example similarity window"
 
 

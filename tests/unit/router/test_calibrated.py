@@ -1,11 +1,15 @@
 import pydoc_data.topics
 import re
+import sys
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cache
+from importlib.util import module_from_spec, spec_from_file_location
 from itertools import pairwise
+from pathlib import Path
 from random import Random
+from types import ModuleType
 from typing import get_args
 
 import numpy as np
@@ -20,23 +24,25 @@ from clerp.evidence import FeatureEvidence
 from clerp.feature import FeatureId
 from clerp.ordinary.passages import load_passages
 from clerp.router import RULES, TIERS, Role, Route, find_rule, name_null, route_features
-from clerp.router.calibrated import (
+from clerp.router.calibrated import choose_role
+from clerp.router.reasons import describe
+from clerp.router.signals import measure_signals
+from clerp.router.significance import MIN_CHANCE
+from clerp.router.weights import (
     INPUTS,
     ROLES,
-    choose_role,
-    describe,
     lead_of_nothing,
     load_weights,
     read_inputs,
     weigh,
 )
-from clerp.router.signals import measure_signals
 from clerp.router.yardstick import load_yardstick
 from clerp.testing import make_evidence, plant
 from clerp.testing.planting import plant_many
 from clerp.testing.planting.text import read_text
 from clerp.windows import DEFAULT_WINDOWS, Window
 
+FITTING = Path(__file__).parents[3] / "graphs/smollm2-135m/fit_rule.py"
 MANUAL = list(pydoc_data.topics.topics.values())
 CALIBRATED = RULES["calibrated"]
 THRESHOLDS = [0.5, 0.1, 0.05, 0.01]
@@ -46,6 +52,18 @@ PLANTED: dict[str, Role] = {
     "next word": "output",
     "topic": "cross",
 }
+
+
+@pytest.fixture(scope="module")
+def fitting() -> ModuleType:
+    """Read the script that fits the weights."""
+    spec = spec_from_file_location("fit_rule", FITTING)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="module")
@@ -68,11 +86,11 @@ def _save_time() -> Iterator[None]:
 def route(
     known: Sequence[FeatureEvidence],
     embedder: WordLlamaEmbedder,
-    threshold: float | None = None,
+    alpha: float | None = None,
     windows: Sequence[Window] = (),
 ) -> list[Route]:
-    rule = find_rule("calibrated", threshold)
-    return route_features(known, rule=rule, windows=windows, embedder=embedder)
+    rule = find_rule("calibrated", alpha=alpha)
+    return list(route_features(known, rule=rule, windows=windows, embedder=embedder))
 
 
 def make_mixed(n: int) -> list[FeatureEvidence]:
@@ -118,15 +136,16 @@ def test_nothing_planted_in_ordinary_text_is_obscure(embedder: WordLlamaEmbedder
 
 def test_a_threshold_is_the_share_of_nothing_that_leaves_obscure(embedder: WordLlamaEmbedder):
     text = ["".join(tokens) for tokens in load_passages().tokens]
-    few = [p.evidence for p in plant_many(text, ["random positions"], seed=300, each=40, n=7)]
+    few = [p.evidence for p in plant_many(text, ["random positions"], seed=300, each=200, n=7)]
 
     left = [
         sum(decided.role != "obscure" for decided in route(few, embedder, threshold)) / len(few)
         for threshold in (0.2, 0.05)
     ]
 
-    assert left[0] <= 0.35
-    assert left[1] <= min(0.15, left[0])
+    # What 999 of 1,000 samples of 200 stay below.
+    assert left[0] <= 0.29
+    assert left[1] <= min(0.10, left[0])
 
 
 def test_low_confidence_escalates_and_nothing_else_does(routes: list[Route]):
@@ -268,7 +287,7 @@ def test_windows_are_scored_against_ordinary_text_but_do_not_decide(
     assert [replace(r, scores={}) for r in other] == [replace(r, scores={}) for r in routes]
     assert [r.scores for r in other] != [r.scores for r in routes]
     for decided in routes:
-        assert set(decided.scores) == {"input", "output", "cross"}
+        assert set(decided.scores) | set(decided.unscored) == {"input", "output", "cross"}
         assert all(score.z is not None for score in decided.scores.values())
 
 
@@ -312,9 +331,18 @@ def test_a_rarer_lead_is_greater(n: int, one: float, other: float):
     assert lead_of_nothing(n, rare) >= lead_of_nothing(n, common)
 
 
-@given(st.integers(1, 199), st.floats(0.001, 0.9))
+@given(st.integers(1, 199), st.floats(0.001, 0.5))
 def test_more_examples_need_no_greater_lead(n: int, chance: float):
     assert lead_of_nothing(n, chance) >= lead_of_nothing(n + 1, chance)
+
+
+def test_no_weight_contradicts_what_its_input_speaks_for(fitting: ModuleType):
+    weights = load_weights().weights
+
+    assert set(fitting.SIGNS) <= set(weights) == set(INPUTS)
+    for name, signs in fitting.SIGNS.items():
+        for role, sign in signs.items():
+            assert sign * weights[name][role] >= 0, (name, role)
 
 
 def test_leads_are_those_of_the_table_and_between_them():
@@ -322,7 +350,8 @@ def test_leads_are_those_of_the_table_and_between_them():
     for size, leads in table.items():
         for chance, lead in leads.items():
             assert lead_of_nothing(int(size), float(chance)) == pytest.approx(lead)
-    assert lead_of_nothing(10, 0.15) == pytest.approx((table["10"]["0.1"] + table["10"]["0.2"]) / 2)
+    between = lead_of_nothing(10, 0.02**0.5)
+    assert between == pytest.approx((table["10"]["0.1"] + table["10"]["0.2"]) / 2)
     # 1 / sqrt(n) of 25 lies .472 of the way from that of 30 to that of 20.
     way = (1 / 5 - 30**-0.5) / (20**-0.5 - 30**-0.5)
     expected = table["30"]["0.05"] + way * (table["20"]["0.05"] - table["30"]["0.05"])
@@ -332,8 +361,8 @@ def test_leads_are_those_of_the_table_and_between_them():
 def test_outside_the_table_its_ends_hold():
     assert lead_of_nothing(1, 0.05) == lead_of_nothing(5, 0.05)
     assert lead_of_nothing(10_000, 0.05) == lead_of_nothing(40, 0.05)
-    assert lead_of_nothing(10, 1e-9) == lead_of_nothing(10, 0.01)
-    assert lead_of_nothing(10, 1.0) == lead_of_nothing(10, 0.5)
+    assert lead_of_nothing(10, 1e-9) == lead_of_nothing(10, MIN_CHANCE)
+    assert lead_of_nothing(10, 1.0) == min(load_weights().lead_of_nothing["10"].values())
 
 
 @pytest.mark.parametrize(
@@ -394,6 +423,6 @@ class Unknown:
 
 def test_an_embedder_without_ordinary_contexts_is_an_error_with_a_remedy():
     with pytest.raises(MissingEvidenceError, match="no contexts for the embedder") as raised:
-        CALIBRATED.route([place_words(" tuple")], DEFAULT_WINDOWS, Unknown())
+        next(CALIBRATED.route([place_words(" tuple")], DEFAULT_WINDOWS, Unknown()))
 
     assert "calibrate" in raised.value.remedy

@@ -1,22 +1,32 @@
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.router.told import (
-    N_EXAMPLES,
-    PROTOCOL,
-    ToldEmbedder,
-    make_told,
-    route,
-    route_told,
-)
+from tests.unit.router import told
+from tests.unit.router.told import N_EXAMPLES, ToldEmbedder, make_told
 
+from clerp.evidence import FeatureEvidence
 from clerp.labels import Confidence
-from clerp.router import Role, Tier, find_rule
+from clerp.router import Role, Route, Rule, Tier, find_rule
 
+# Other than the rule's own, so that scores can lie on both sides of it.
+PROTOCOL = find_rule("protocol", 0.35)
 SHARES = st.integers(0, 20).map(lambda n: n / 20)
+
+
+def route(
+    known: Sequence[FeatureEvidence], rule: Rule = PROTOCOL, embedder: ToldEmbedder | None = None
+) -> list[Route]:
+    return told.route(known, rule, embedder)
+
+
+def route_told(
+    input_: float | None, output: float | None, cross: float = 0.0, rule: Rule = PROTOCOL
+) -> Route:
+    return told.route_told(input_, output, cross, rule)
 
 
 def follow_the_protocol(
@@ -166,6 +176,22 @@ def test_confidence_grades_the_margin(
     scores: tuple[float, float | None, float], confidence: Confidence
 ):
     assert route_told(*scores).confidence == confidence
+
+
+@pytest.mark.parametrize(
+    ("scores", "confidence"),
+    [
+        ((0.18, 0.02, 0.0), "high"),
+        ((0.18, 0.04, 0.0), "medium"),
+        ((0.08, 0.02, 0.0), "medium"),
+        ((0.07, 0.00, 0.0), "low"),
+        ((0.0, 0.0, 0.0), "low"),
+    ],
+)
+def test_a_low_threshold_makes_no_score_clear(
+    scores: tuple[float, float, float], confidence: Confidence
+):
+    assert route_told(*scores, find_rule("protocol", 0.025)).confidence == confidence
 
 
 @given(SHARES, SHARES, SHARES, st.integers(1, 60))

@@ -1,8 +1,19 @@
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
+from random import Random
 
+import numpy as np
 import pytest
-from tests.unit.router.told import PROTOCOL, ToldEmbedder, make_told, route
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.unit.router.ordinary_peaks import place_words
+from tests.unit.router.told import PROTOCOL, WINDOWS, ToldEmbedder, make_told, route
 
+from clerp.embedding import WordLlamaEmbedder
 from clerp.evidence import EvidenceGap, FeatureEvidence
 from clerp.feature import FeatureId
 from clerp.router import RULES, Route, route_features
@@ -118,3 +129,154 @@ def test_the_default_windows_route_too():
     )
 
     assert set(decided.scores) == {"input", "output", "cross"}
+
+
+class Feed:
+    """Evidence that is read as it is asked for."""
+
+    def __init__(self, known: Iterable[FeatureEvidence | EvidenceGap]) -> None:
+        self._known = known
+        self.n_read = 0
+
+    def __iter__(self) -> Iterator[FeatureEvidence | EvidenceGap]:
+        for item in self._known:
+            self.n_read += 1
+            yield item
+
+
+class BatchingEmbedder(WordLlamaEmbedder):
+    """Embeds so many texts at a time."""
+
+    def __init__(self, batch: int) -> None:
+        super().__init__()
+        self._batch = batch
+
+    def embed(self, texts: Sequence[str]) -> np.ndarray:
+        parts = [texts[i : i + self._batch] for i in range(0, len(texts), self._batch)]
+        return np.concatenate([super(BatchingEmbedder, self).embed(part) for part in parts])
+
+
+def make_kinds() -> list[FeatureEvidence | EvidenceGap]:
+    """Make features of ordinary text that a rule routes, artefacts, and gaps."""
+    told = [
+        place_words([" tuple"] * count, at=at, n=10, seed=at, feature=FeatureId(at, count))
+        for at in (0, 1)
+        for count in range(1, 11, 3)
+    ]
+    others = [place_words(n=8, seed=seed, feature=FeatureId(3, seed)) for seed in range(3)]
+    artefacts = [
+        replace(known, feature=FeatureId(4, known.feature.index), density=0.4) for known in others
+    ]
+    gap = EvidenceGap(FeatureId(5, 1), "not in the folder")
+    return [gap, *told[:3], *artefacts, *told[3:], *others, replace(gap, feature=FeatureId(5, 2))]
+
+
+@pytest.fixture(scope="module")
+def kinds() -> list[FeatureEvidence | EvidenceGap]:
+    return make_kinds()
+
+
+@pytest.fixture(scope="module")
+def embedder() -> WordLlamaEmbedder:
+    return WordLlamaEmbedder()
+
+
+def route_kinds(
+    known: Iterable[FeatureEvidence | EvidenceGap], rule: str, embedder: WordLlamaEmbedder
+) -> list[Route]:
+    return list(route_features(known, rule=RULES[rule], windows=DEFAULT_WINDOWS, embedder=embedder))
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_routes_are_the_same_for_any_chunk_size(
+    rule: str,
+    size: int,
+    kinds: list[FeatureEvidence | EvidenceGap],
+    embedder: WordLlamaEmbedder,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    whole = route_kinds(kinds, rule, embedder)
+    monkeypatch.setattr("clerp.router.rule.CHUNK", size)
+
+    assert route_kinds(iter(kinds), rule, embedder) == whole
+    assert [routed.feature for routed in whole] == [known.feature for known in kinds]
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("seed", range(2))
+def test_routes_are_the_same_for_any_order_of_features(
+    rule: str, seed: int, kinds: list[FeatureEvidence | EvidenceGap], embedder: WordLlamaEmbedder
+):
+    whole = {routed.feature: routed for routed in route_kinds(kinds, rule, embedder)}
+    shuffled = Random(seed).sample(kinds, len(kinds))
+
+    assert route_kinds(shuffled, rule, embedder) == [whole[known.feature] for known in shuffled]
+
+
+@pytest.mark.parametrize("batch", [1, 7])
+def test_routes_are_the_same_for_any_batch_of_the_embedder(
+    batch: int, kinds: list[FeatureEvidence | EvidenceGap], embedder: WordLlamaEmbedder
+):
+    whole = route_kinds(kinds, "calibrated", embedder)
+
+    assert route_kinds(kinds, "calibrated", BatchingEmbedder(batch)) == whole
+
+
+def test_routes_are_the_same_for_any_number_of_threads():
+    graph = Path(__file__).parents[3] / "graphs" / "smollm2-135m" / "counting-to-six.json"
+    code = "import sys; from clerp.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", code, "route", str(graph), "--json"]
+
+    def run(n: int) -> str:
+        threads = dict.fromkeys(
+            ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"), str(n)
+        )
+        done = subprocess.run(
+            command, check=True, capture_output=True, text=True, env={**os.environ, **threads}
+        )
+        return done.stdout
+
+    assert run(1) == run(4) != ""
+
+
+@given(st.lists(st.sampled_from(["scored", "dense", "gap"]), max_size=12), st.integers(1, 5))
+def test_every_feature_has_its_route_in_its_place(given_kinds: list[str], size: int):
+    known: list[FeatureEvidence | EvidenceGap] = []
+    for index, kind in enumerate(given_kinds):
+        told = make_told(0.6, 0.1, index=index)
+        gap = EvidenceGap(told.feature, "none")
+        known.append({"scored": told, "dense": replace(told, density=0.5), "gap": gap}[kind])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("clerp.router.rule.CHUNK", size)
+        routes = route(known)
+
+    roles = {"scored": "input", "dense": "artefact", "gap": "obscure"}
+    assert [routed.feature for routed in routes] == [k.feature for k in known]
+    assert [routed.role for routed in routes] == [roles[kind] for kind in given_kinds]
+
+
+def test_no_more_evidence_is_read_than_a_chunk(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("clerp.router.rule.CHUNK", 3)
+    feed = Feed(make_told(0.6, 0.1, index=i) for i in range(10))
+
+    routes = route_features(feed, rule=PROTOCOL, windows=WINDOWS, embedder=ToldEmbedder())
+
+    assert feed.n_read == 0
+    assert next(routes).feature == FeatureId(3, 0)
+    assert feed.n_read == 3
+    assert [next(routes).feature.index for _ in range(3)] == [1, 2, 3]
+    assert feed.n_read == 6
+
+
+@pytest.mark.parametrize("rule", ["air", "layer"])
+def test_rules_whose_routes_depend_on_other_features_read_all_of_them(
+    rule: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("clerp.router.rule.CHUNK", 3)
+    feed = Feed(make_told(0.6, 0.1, index=i) for i in range(10))
+
+    routes = route_features(feed, rule=RULES[rule], windows=WINDOWS, embedder=ToldEmbedder())
+
+    assert next(routes).feature == FeatureId(3, 0)
+    assert feed.n_read == 10

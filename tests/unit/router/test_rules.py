@@ -11,7 +11,7 @@ from clerp.router.protocol import ProtocolRule
 
 @pytest.mark.parametrize(
     ("name", "kind", "threshold"),
-    [("calibrated", CalibratedRule, 0.05), ("protocol", ProtocolRule, 0.35)],
+    [("calibrated", CalibratedRule, 0.05), ("protocol", ProtocolRule, 0.025)],
 )
 def test_a_rule_is_found_by_name(name: str, kind: type[Rule], threshold: float):
     rule = find_rule(name)
@@ -26,24 +26,44 @@ def test_the_default_comes_first_and_every_rule_is_found_by_the_name_it_has():
 
 
 def test_other_ordinary_text_is_for_the_rule_that_compares_with_it():
-    assert find_rule("calibrated", 0.01, "folder") == CalibratedRule("calibrated", 0.01, "folder")
+    found = find_rule("calibrated", null="folder", alpha=0.01)
+
+    assert found == CalibratedRule("calibrated", 0.01, "folder")
     assert find_rule("protocol", null="folder") == PROTOCOL
 
 
-def test_a_chance_above_one_is_refused():
-    with pytest.raises(UsageError):
-        find_rule("calibrated", 3.0)
+@pytest.mark.parametrize("alpha", [0.0, 1.0, 3.0, -0.5, float("nan"), float("inf")])
+def test_an_alpha_that_is_no_chance_is_refused(alpha: float):
+    with pytest.raises(UsageError, match=f"the alpha {alpha:g} is no chance"):
+        find_rule("calibrated", alpha=alpha)
+
+
+def test_a_threshold_for_the_rule_that_takes_a_chance_is_answered_with_alpha():
+    with pytest.raises(UsageError, match="calibrated takes no threshold") as raised:
+        find_rule("calibrated", 0.35)
+
+    assert raised.value.remedy == (
+        "Give --alpha (it has 0.05), or another --rule: protocol, air, tokens, layer"
+    )
+
+
+@pytest.mark.parametrize("name", ["protocol", "air", "tokens", "layer"])
+def test_a_chance_for_a_baseline_is_answered_with_its_threshold(name: str):
+    with pytest.raises(UsageError, match=f"{name} takes no alpha") as raised:
+        find_rule(name, alpha=0.05)
+
+    assert f"--threshold (it has {RULES[name].threshold:g})" in raised.value.remedy
 
 
 def test_a_threshold_replaces_the_rules_own_and_changes_the_route():
     strict = find_rule("protocol", 0.7)
 
-    assert strict == replace(PROTOCOL, threshold=0.7)
+    assert strict == replace(RULES["protocol"], threshold=0.7)
     assert route_told(0.6, 0.1, 0.1).role == "input"
     assert route_told(0.6, 0.1, 0.1, strict).role == "obscure"
     assert route_told(0.6, 0.1, 0.8, strict).role == "cross"
     assert "(high from 0.7)" in route_told(0.6, 0.1, 0.1, strict).reason
-    assert PROTOCOL.threshold == 0.35
+    assert RULES["protocol"].threshold == 0.025
 
 
 @pytest.mark.parametrize("threshold", [0.0, -0.5, float("nan"), float("inf"), float("-inf")])

@@ -70,7 +70,8 @@ def route(
     rule: Rule = PROTOCOL,
     embedder: ToldEmbedder | None = None,
 ) -> list[Route]:
-    return route_features(known, rule=rule, windows=WINDOWS, embedder=embedder or ToldEmbedder())
+    embedder = embedder or ToldEmbedder()
+    return list(route_features(known, rule=rule, windows=WINDOWS, embedder=embedder))
 
 
 def route_told(

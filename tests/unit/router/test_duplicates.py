@@ -1,0 +1,117 @@
+from collections.abc import Sequence
+from random import Random
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clerp.evidence import ActivationExample
+from clerp.ordinary.passages import WIDTH, load_passages
+from clerp.router.duplicates import REACH, drop_near_duplicates
+
+PEAK = WIDTH // 2
+PASSAGES = [list(tokens) for tokens in load_passages().tokens[::37]]
+
+
+def make(
+    number: int, tokens: Sequence[str], activation: float = 1.0, peak: int = PEAK
+) -> ActivationExample:
+    activations = np.zeros(len(tokens), dtype=np.float32)
+    activations[peak] = activation
+    return ActivationExample(f"0.{number}", tuple(tokens), activations, peak)
+
+
+def change(tokens: Sequence[str], places: Sequence[int]) -> list[str]:
+    return [f" other{i}" if i in places else token for i, token in enumerate(tokens)]
+
+
+def ids(examples: Sequence[ActivationExample]) -> list[str]:
+    return [example.id for example in examples]
+
+
+def test_ordinary_passages_are_all_kept():
+    kept = drop_near_duplicates([make(i, tokens) for i, tokens in enumerate(PASSAGES)])
+
+    assert len(kept.examples) == len(PASSAGES)
+    assert kept.dropped == ()
+
+
+def test_of_near_duplicates_the_strongest_is_kept():
+    near = change(PASSAGES[0], [3, 20, 40])
+
+    kept = drop_near_duplicates([make(0, PASSAGES[0], 2.0), make(1, near, 3.0)])
+
+    assert ids(kept.examples) == ["0.1"]
+    assert ids(kept.dropped) == ["0.0"]
+
+
+def test_of_equally_strong_ones_the_first_by_id_is_kept():
+    given_ = [make(i, change(PASSAGES[0], [i])) for i in (2, 0, 1)]
+
+    assert ids(drop_near_duplicates(given_).examples) == ["0.0"]
+
+
+def test_a_passage_whose_peak_stands_elsewhere_is_the_same():
+    text = [*PASSAGES[0], *PASSAGES[1]]
+
+    kept = drop_near_duplicates([make(0, text, 2.0, peak=30), make(1, text, 1.0, peak=45)])
+
+    assert ids(kept.dropped) == ["0.1"]
+
+
+def test_far_from_the_peak_texts_may_be_the_same():
+    shared = PASSAGES[2] * 2
+    given_ = [make(i, [*PASSAGES[i], *PASSAGES[i + 10], *shared]) for i in range(2)]
+
+    assert len(drop_near_duplicates(given_).examples) == 2
+    assert len(shared) > 2 * REACH
+
+
+@pytest.mark.parametrize("length", [3, 6])
+@pytest.mark.parametrize("around", [8, PEAK])
+def test_a_phrase_at_the_peak_makes_no_duplicates(length: int, around: int):
+    phrase = [f" phrase{i}" for i in range(length)]
+
+    def place(tokens: Sequence[str]) -> list[str]:
+        before = tokens[PEAK - around : PEAK - length + 1]
+        return [*before, *phrase, *tokens[PEAK + 1 : PEAK + around]]
+
+    given_ = [make(i, place(tokens), peak=around) for i, tokens in enumerate(PASSAGES[:20])]
+
+    assert len(drop_near_duplicates(given_).examples) == 20
+
+
+def test_case_and_spaces_make_no_difference():
+    loud = [token.upper() for token in PASSAGES[0]]
+    spaced = [part for token in PASSAGES[0] for part in ("  ", token)]
+
+    kept = drop_near_duplicates(
+        [make(0, PASSAGES[0], 3.0), make(1, loud, 2.0), make(2, spaced, 1.0, peak=2 * PEAK + 1)]
+    )
+
+    assert ids(kept.examples) == ["0.0"]
+
+
+def test_a_text_too_short_to_be_told_from_a_phrase_is_kept():
+    short = [f" word{i}" for i in range(8)]
+
+    kept = drop_near_duplicates([make(i, short, peak=3) for i in range(5)])
+
+    assert len(kept.examples) == 5
+
+
+@given(st.permutations(range(12)), st.integers(0, 3))
+def test_the_order_of_the_examples_makes_no_difference(order: list[int], seed: int):
+    rng = Random(seed)
+    drawn = [
+        make(i, change(PASSAGES[i % 4], rng.sample(range(WIDTH), 3)), float(rng.randint(1, 3)))
+        for i in range(12)
+    ]
+    expected = drop_near_duplicates(drawn)
+
+    found = drop_near_duplicates([drawn[i] for i in order])
+
+    assert found == expected
+    assert {*found.examples, *found.dropped} == set(drawn)
+    assert len(found.examples) < 12
