@@ -22,8 +22,9 @@ demo: install  ## Label a bundled real graph and print the table
 test: install-test check  ## Everything that fits in 15 minutes
 	$(BIN)/pytest -q -n 2
 
-faults: install-test  ## Ten times as many damaged graphs, records and texts as make test tries
+faults: install-test  ## Ten times as many damaged inputs as make test tries, then 200 kills, and the table of what faults do
 	$(BIN)/pytest -q -n 2 --hypothesis-profile faults --timeout 3600 $$(grep -rl hypothesis tests plugins --include='test_*.py')
+	CLERP_FAULTS=full $(BIN)/pytest -q -n 2 tests/faults
 
 browser: install-test tests/browser/node_modules  ## Labelled graphs in circuit-tracer's own page, in Chromium
 	CLERP_BROWSER=1 $(BIN)/pytest -q tests/browser

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer.exceptions import TyperException
 
-from clerp.config import Existing
+from clerp.config import Context, Existing, GivenSettings
 from clerp.errors import ClerpError, PluginError, UsageError
 from clerp.evaluation.commands import app as evaluate_app
 from clerp.labels import Style
@@ -47,6 +47,26 @@ Features = Annotated[
 Llm = Annotated[
     str | None,
     typer.Option(help="litellm model name for tier 2, whose features otherwise go to review."),
+]
+LlmAll = Annotated[
+    bool | None,
+    typer.Option("--llm-all", help="The model labels every feature, whatever its tier."),
+]
+MethodName = Annotated[
+    str | None,
+    typer.Option(help="How the model is asked: max-act-logits, acts-top20, token-act-pairs."),
+]
+ContextName = Annotated[
+    Context | None, typer.Option(help="graph: the model sees the graph's prompt, too.")
+]
+Refiner = Annotated[
+    str | None, typer.Option(help="Small model that words the labels of tier 1 better.")
+]
+FallbackModel = Annotated[
+    str | None, typer.Option(help="Model to ask where the first does not answer.")
+]
+Budget = Annotated[
+    float | None, typer.Option(help="US dollars that the calls may cost, never passed.")
 ]
 LabelerName = Annotated[
     str | None, typer.Option(help="Labeler of tier 1, NAME or NAME:ARGUMENT: token-frequency.")
@@ -94,6 +114,16 @@ def label(
         typer.Option(help="File to write to, or a folder: one that is there or ends in /."),
     ] = None,
     llm: Llm = None,
+    llm_all: LlmAll = None,
+    method: MethodName = None,
+    context: ContextName = None,
+    refine: Refiner = None,
+    fallback_model: FallbackModel = None,
+    budget: Budget = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Say what the calls would cost; ask and write nothing."),
+    ] = False,
     labeler: LabelerName = None,
     embedder: EmbedderName = None,
     rule: RuleName = None,
@@ -137,27 +167,35 @@ def label(
     destinations = choose_destinations(graphs, place, into_folder=into_folder)
     chosen_target = _check_target(target)
     check_destinations(destinations, place, chosen_target)
+    given: GivenSettings = {
+        "features": features,
+        "llm": llm,
+        "llm_all": llm_all,
+        "method": method,
+        "context": context,
+        "refine": refine,
+        "fallback_model": fallback_model,
+        "budget": budget,
+        "labeler": labeler,
+        "embedder": embedder,
+        "rule": rule,
+        "alpha": alpha,
+        "threshold": threshold,
+        "null": null,
+        "windows": windows,
+        "existing": existing,
+        "show_hints": show_hints,
+        "style": style,
+        "ledger": ledger,
+        "concurrency": concurrency,
+        "max_graph_bytes": max_graph_bytes,
+        "offline": offline,
+    }
+    if dry_run:
+        _show_estimates(graphs, given)
+        return
     with progress_bar() as progress:
-        labeled = label_graphs(
-            graphs,
-            progress=progress,
-            features=features,
-            llm=llm,
-            labeler=labeler,
-            embedder=embedder,
-            rule=rule,
-            alpha=alpha,
-            threshold=threshold,
-            null=null,
-            windows=windows,
-            existing=existing,
-            show_hints=show_hints,
-            style=style,
-            ledger=ledger,
-            concurrency=concurrency,
-            max_graph_bytes=max_graph_bytes,
-            offline=offline,
-        )
+        labeled = label_graphs(graphs, progress=progress, **given)
     if into_folder and place is not None:
         make_folder(place)
     for graph, destination in zip(labeled, destinations, strict=True):
@@ -407,6 +445,18 @@ def _tell_failures(labeled: "Sequence[LabeledGraph]") -> None:
         tell(f"clerp: {count} features failed: {reason}")
 
 
+def _show_estimates(graphs: "Sequence[Path]", given: GivenSettings) -> None:
+    from clerp.pipeline import estimate
+    from clerp.report.costs import render_estimates
+
+    with progress_bar() as progress:
+        estimates = estimate(graphs, progress=progress, **given)
+    if estimates:
+        show(render_estimates(estimates))
+    else:
+        tell("No model would be asked: none is named, or everything is in the ledger.")
+
+
 def _show_labeled(
     labeled: "Sequence[LabeledGraph]",
     destinations: Sequence[Path],
@@ -414,6 +464,7 @@ def _show_labeled(
     rows: int,
 ) -> None:
     from clerp.graph import list_viewer_faults
+    from clerp.report.costs import render_costs
     from clerp.report.occurrence import list_occurrences
     from clerp.report.summary import summarize_together
     from clerp.report.table import plain, render_features, render_summary, render_together
@@ -425,6 +476,8 @@ def _show_labeled(
         show(render_summary(graph.summary))
     if len(labeled) > 1:
         show(render_together(summarize_together([(g.graph, g.features) for g in labeled])))
+    if labeled[0].costs:
+        show(render_costs(labeled[0].costs))
     for graph, destination in zip(labeled, destinations, strict=True):
         faults = list_viewer_faults(graph.document) if target else ()
         for note in (*graph.notes, *faults, f"Written: {destination}"):

@@ -25,9 +25,10 @@ _FLAG = "flag"
 _ENVIRONMENT = "CLERP_"
 
 # Tables, for which a variable has no room.
-_ONLY_IN_FILE = ("transcoder_sets",)
+_ONLY_IN_FILE = ("transcoder_sets", "prices")
 
 Existing = Literal["keep", "compare", "replace"]
+Context = Literal["none", "graph"]
 
 
 class GivenSettings(TypedDict, total=False):
@@ -35,6 +36,12 @@ class GivenSettings(TypedDict, total=False):
 
     features: str | Path | None
     llm: str | None
+    llm_all: bool | None
+    method: str | None
+    context: Context | None
+    refine: str | None
+    fallback_model: str | None
+    budget: float | None
     labeler: str | None
     embedder: str | None
     rule: str | None
@@ -50,6 +57,16 @@ class GivenSettings(TypedDict, total=False):
     max_graph_bytes: int | None
     offline: bool | None
     transcoder_sets: Mapping[str, Sequence[str]] | None
+    prices: Mapping[str, Mapping[str, float]] | None
+
+
+class ModelPrice(BaseModel):
+    """What a model costs, in US dollars per million tokens."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    input: float = Field(ge=0)
+    output: float = Field(ge=0)
 
 
 class Settings(BaseModel):
@@ -61,7 +78,19 @@ class Settings(BaseModel):
     """Folder, file or `NAME:ARGUMENT` of a source; by default `features/` beside the graph, else
     what the graph itself names."""
     llm: str | None = None
-    """litellm model name for tier 2; without one tier 2 goes to review."""
+    """Model for tier 2, litellm's name or `http:MODEL@URL`; without one tier 2 goes to review."""
+    llm_all: bool = False
+    """The model labels every feature that is no artefact, whatever its tier."""
+    method: str = "max-act-logits"
+    """How the model is asked: `max-act-logits`, `acts-top20` or `token-act-pairs`."""
+    context: Context = "none"
+    """`graph`: the model sees the graph's prompt, too, and where the feature fires in it."""
+    refine: str | None = None
+    """A small model, named as `llm`, that words the labels of tier 1 better."""
+    fallback_model: str | None = None
+    """Asked in the place of `llm` where that does not answer; never without being named."""
+    budget: float | None = Field(default=None, ge=0)
+    """US dollars that the calls of a run may cost, never passed."""
     labeler: str = "token-frequency"
     """Labeler of tier 1."""
     embedder: str = "wordllama"
@@ -93,6 +122,8 @@ class Settings(BaseModel):
     """Ask no server: sources answer from their cache, an LLM from the ledger."""
     transcoder_sets: Mapping[str, Sequence[str]] = Field(default_factory=dict[str, Sequence[str]])
     """Sources of transcoder sets that are not public, by the name that graphs give them."""
+    prices: Mapping[str, ModelPrice] = Field(default_factory=dict[str, ModelPrice])
+    """By model, named as in `llm` without an address."""
 
     @field_validator("features", "ledger", "null", mode="before")
     @classmethod
@@ -103,6 +134,11 @@ class Settings(BaseModel):
 # What a labelled graph says of how it was labelled; the rest is this machine's business.
 RECORDED = (
     "llm",
+    "llm_all",
+    "method",
+    "context",
+    "refine",
+    "fallback_model",
     "labeler",
     "rule",
     "alpha",

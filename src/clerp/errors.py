@@ -12,6 +12,10 @@ ClerpError                     caught by the command line: one line, no tracebac
 ├── PluginError                unknown, registered twice or lacking a dependency
 └── LabelerError               a labeler broke: the feature is `failed`
     ├── TransportError         the provider did not answer, or refused
+    │   ├── BusyError          not now; later it may
+    │   ├── DeniedError        no further call can succeed
+    │   └── FormatError        not a request of this form; another may do
+    ├── BudgetError            it could have cost more than is left
     └── AnswerError            the provider answered something that is not a label
 """
 
@@ -111,6 +115,43 @@ class LabelerError(ClerpError):
 
 class TransportError(LabelerError):
     """The provider did not answer, or refused."""
+
+
+class BusyError(TransportError):
+    """The provider cannot answer now: rate limit, overload, lost connection. Later it may.
+
+    Args:
+        what: As for `ClerpError`.
+        where: As for `ClerpError`.
+        remedy: As for `ClerpError`.
+        retry_after: Seconds that it asked to wait, if it did.
+        may_be_billed: Whether it may have answered all the same, and the answer was lost.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str = "",
+        remedy: str = "",
+        retry_after: float | None = None,
+        may_be_billed: bool = True,
+    ) -> None:
+        super().__init__(what, where=where, remedy=remedy)
+        self.retry_after = retry_after
+        self.may_be_billed = may_be_billed
+
+
+class DeniedError(TransportError):
+    """No further call can succeed: the key is refused, the quota used up, the model unknown."""
+
+
+class FormatError(TransportError):
+    """The provider does not take a request of this form; another form may do."""
+
+
+class BudgetError(LabelerError):
+    """The answer was not asked for: it could have cost more than what is left of the budget."""
 
 
 class AnswerError(LabelerError):

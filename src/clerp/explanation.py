@@ -12,9 +12,8 @@ from clerp.embedding import embed_unit
 from clerp.evidence import EvidenceGap, FeatureEvidence
 from clerp.feature import FeatureId
 from clerp.graph import FeatureNode
-from clerp.labelers import LabelRequest
 from clerp.ledger import Ledger
-from clerp.naming import Labelers, name_feature, open_labelers
+from clerp.naming import Labelers, make_request, name_feature, open_labelers
 from clerp.outcome import LabeledFeature
 from clerp.plugins import Embedder, Ledgered, find
 from clerp.pool import Pool
@@ -127,8 +126,8 @@ async def explain_feature(
     """Gather what is behind one feature of a pool's first graph, asking no LLM."""
     graph, evidence = pool.graphs[0], pool.known[feature]
     async with open_labelers(settings, ledger, ask=False) as labelers:
-        labeled = await name_feature(pool, feature, labelers)
-        prompt = _show_prompt(pool, feature, labelers)
+        labeled = await name_feature(pool, feature, labelers, settings)
+        prompt = _show_prompt(pool, feature, labelers, settings)
     known = isinstance(evidence, FeatureEvidence)
     contexts = read_peaks(evidence.top) if known else ()
     return Explanation(
@@ -147,12 +146,12 @@ async def explain_feature(
     )
 
 
-def _show_prompt(pool: Pool, feature: FeatureId, labelers: Labelers) -> str:
-    evidence, route = pool.known[feature], pool.routes[feature]
-    labeler = labelers.get(route.tier)
-    if not isinstance(evidence, FeatureEvidence) or not isinstance(labeler, Ledgered):
+def _show_prompt(pool: Pool, feature: FeatureId, labelers: Labelers, settings: Settings) -> str:
+    labeler = labelers.get(pool.routes[feature].tier)
+    known = isinstance(pool.known[feature], FeatureEvidence)
+    if not known or not isinstance(labeler, Ledgered):
         return ""
-    return labeler.show_prompt(LabelRequest(evidence, route, pool.logit_edges(feature)))
+    return labeler.show_prompt(make_request(pool, feature, settings))
 
 
 def _view_node(node: FeatureNode, pool: Pool) -> NodeView:

@@ -20,6 +20,7 @@ from clerp.graph import (
     write_document,
 )
 from clerp.labels import Style, in_style, names_supernode
+from clerp.llm.costs import CostRow
 from clerp.outcome import LabeledFeature, Status
 from clerp.report.notebook import build_html
 from clerp.report.occurrence import list_occurrences
@@ -52,6 +53,8 @@ class LabeledGraph:
     """What goes under `metadata.clerp`."""
     notes: tuple[str, ...] = ()
     """What a reader of the graph and its labels should know, one sentence each."""
+    costs: tuple[CostRow, ...] = ()
+    """What models were paid for the labels of all graphs that were labelled together."""
 
     def __getitem__(self, feature: tuple[int, int] | FeatureId | str) -> LabeledFeature:
         """Return a feature by layer and index, or as it is written (`14_2268`).

@@ -23,6 +23,20 @@ _SPELLED_OUT = {
     "+": "plus",
     '"': "quote",
 }
+# Spreadsheets run a cell that starts with one of these, of either width, and has more in it.
+_FORMULA_STARTS = {
+    "=": "equals",
+    "@": "at",
+    "-": "hyphen",
+    "＝": "equals",
+    "＠": "at",
+    "－": "hyphen",
+    "＋": "plus",
+}
+# Stem forms, negative numbers and rows of hyphens are no formulas.
+_HARMLESS_STARTS = re.compile(r"-(?:[^\W\d_]+(?:[ /,’'-]+[^\W\d_]+)*[ /,’'-]*|\d+(?:\.\d*)?|-*)…?")
+# Letters and symbols without ink, which no category tells.
+_BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +74,12 @@ def clean_label(text: str) -> str:
 
     Control and bidirectional characters go, white space is folded, characters that frontends
     interpret are spelled out when they stand alone and dropped inside a word, a leading `[` goes
-    (it marks supernodes), and a name that looks like a placeholder (`F123`) gets a space.
+    (it marks supernodes), so does what starts a formula in spreadsheets (stem forms keep their
+    hyphen), and a name that looks like a placeholder (`F123`) gets a space.
     """
     visible = "".join(c for c in text if not _is_invisible(c))
     words = [_spell_out(word) for word in visible.split()]
-    line = " ".join(word for word in words if word).lstrip("[ ")
+    line = _strip_start(" ".join(word for word in words if word))
     return _shorten(f"{line[0]} {line[1:]}" if _PLACEHOLDER.fullmatch(line) else line)
 
 
@@ -91,7 +106,18 @@ def in_style(text: str, style: Style) -> str:
 
 
 def _is_invisible(char: str) -> bool:
+    if char in _BLANK:
+        return True
     return unicodedata.category(char) in {"Cc", "Cf", "Cs", "Co", "Cn"} and not char.isspace()
+
+
+def _strip_start(line: str) -> str:
+    line = line.lstrip("[ ")
+    if line[:1] not in _FORMULA_STARTS or _HARMLESS_STARTS.fullmatch(line):
+        return line
+    first, _, rest = line.partition(" ")
+    named = first.lstrip("".join(_FORMULA_STARTS)) or _FORMULA_STARTS[first[0]]
+    return _strip_start(f"{named} {rest}".rstrip())
 
 
 def _spell_out(word: str) -> str:

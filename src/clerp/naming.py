@@ -2,18 +2,23 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from typing import cast
 
 from clerp.config import Settings
-from clerp.errors import ClerpError, LabelerError
+from clerp.errors import ClerpError, LabelerError, UsageError
 from clerp.evidence import EvidenceGap, FeatureEvidence
 from clerp.feature import FeatureId
-from clerp.labelers import LabelRequest
+from clerp.labelers import GraphContext, LabelRequest
+from clerp.labelers.combined import FallbackLabeler, RefiningLabeler
+from clerp.labelers.llm import Terms, open_llm
 from clerp.labelers.token_frequency import hint
 from clerp.labels import Abstention, Label
 from clerp.ledger import Ledger
+from clerp.llm.budget import Budget
+from clerp.llm.prices import Price
 from clerp.outcome import LabeledFeature, Status
 from clerp.plugins import Labeler, Ledgered, find
 from clerp.pool import Pool
@@ -22,37 +27,83 @@ from clerp.router import Route, Tier
 
 _log = logging.getLogger("clerp")
 _MAX_FAULT_CHARS = 200
+REFINER = "small-llm"
+"""The method that words labels of tier 1 better."""
 
 Labelers = Mapping[Tier, Labeler]
 
 
 @asynccontextmanager
 async def open_labelers(
-    settings: Settings, ledger: Ledger, *, ask: bool = True
+    settings: Settings, ledger: Ledger, *, ask: bool = True, terms: Terms | None = None
 ) -> AsyncGenerator[Labelers]:
-    """Make the labelers of tiers 1 and 2, and close what they opened.
+    """Make the labelers of all tiers, and close what they opened.
 
     Args:
         settings: Names them; without `llm` there is none for tier 2.
         ledger: Where a labeler that pays keeps its answers.
         ask: False lets it use only answers that are there.
+        terms: What asking may cost, and what came of it; by default that of the settings.
+
+    Raises:
+        UsageError: A setting names what there is not, or there is a budget without a price.
+        PluginError: A labeler is not installed.
     """
-    named: dict[Tier, str] = {1: settings.labeler}
-    if settings.llm:
-        named[2] = f"litellm:{settings.llm}"
     async with AsyncExitStack() as opened:
         labelers: dict[Tier, Labeler] = {}
-        for tier, name in named.items():
-            labeler = labelers[tier] = _open(name, ledger, ask=ask)
+        for labeler, tiers in _make_labelers(settings, terms or make_terms(settings), ask=ask):
+            ready = labeler
             if isinstance(labeler, Ledgered):
-                opened.push_async_callback(labeler.aclose)
+                ready = labeler.with_ledger(ledger, ask=ask)
+                opened.push_async_callback(cast(Ledgered, ready).aclose)
+            labelers |= dict.fromkeys(tiers, ready)
         yield labelers
 
 
+def make_terms(settings: Settings) -> Terms:
+    """Read from settings what the calls of a run may cost, and how fast they may go."""
+    prices = {model: Price(price.input, price.output) for model, price in settings.prices.items()}
+    return Terms(Budget(settings.budget), prices, settings.concurrency)
+
+
+def _make_labelers(
+    settings: Settings, terms: Terms, *, ask: bool
+) -> list[tuple[Labeler, Sequence[Tier]]]:
+    llm = _make_llm(settings, terms, ask=ask)
+    if llm and settings.llm_all:
+        return [(llm, (1, 2, 3))]
+    first: Labeler = find("labelers", settings.labeler)
+    if settings.refine:
+        refiner = open_llm(settings.refine, method=REFINER, terms=terms, ask=ask)
+        first = RefiningLabeler(first, refiner)
+    made: list[tuple[Labeler, Sequence[Tier]]] = [(first, (1,))]
+    return [*made, (llm, (2,))] if llm else made
+
+
+def _make_llm(settings: Settings, terms: Terms, *, ask: bool) -> Labeler | None:
+    if not settings.llm:
+        _check_no_model_is_needed(settings)
+        return None
+    first = open_llm(settings.llm, method=settings.method, terms=terms, ask=ask)
+    if not settings.fallback_model:
+        return first
+    second = open_llm(settings.fallback_model, method=settings.method, terms=terms, ask=ask)
+    return FallbackLabeler(first, replace(second, instead_of=first.transport.model))
+
+
+def _check_no_model_is_needed(settings: Settings) -> None:
+    for name in ("llm_all", "fallback_model"):
+        if getattr(settings, name):
+            raise UsageError(
+                f"{name} says something of a model, and none is named",
+                remedy="Name one: --llm anthropic/claude-sonnet-4-5",
+            )
+
+
 async def name_features(
-    pool: Pool, labelers: Labelers, concurrency: int, report: ReportProgress
+    pool: Pool, labelers: Labelers, settings: Settings, report: ReportProgress
 ) -> dict[FeatureId, LabeledFeature]:
-    """Name every feature of a pool, `concurrency` at once.
+    """Name every feature of a pool, `settings.concurrency` at once.
 
     Returns:
         Outcomes sorted by feature. A labeler that breaks makes its feature `failed` and no more.
@@ -60,12 +111,12 @@ async def name_features(
     Raises:
         ClerpError: The ledger failed, or something else that concerns every feature.
     """
-    at_once = asyncio.Semaphore(concurrency)
+    at_once = asyncio.Semaphore(settings.concurrency)
     named: dict[FeatureId, LabeledFeature] = {}
 
     async def name(feature: FeatureId) -> None:
         async with at_once:
-            named[feature] = await name_feature(pool, feature, labelers)
+            named[feature] = await name_feature(pool, feature, labelers, settings)
         report(Progress("label", len(named), len(pool.routes)))
 
     report(Progress("label", 0, len(pool.routes)))
@@ -78,7 +129,9 @@ async def name_features(
     return {feature: named[feature] for feature in pool.routes}
 
 
-async def name_feature(pool: Pool, feature: FeatureId, labelers: Labelers) -> LabeledFeature:
+async def name_feature(
+    pool: Pool, feature: FeatureId, labelers: Labelers, settings: Settings
+) -> LabeledFeature:
     """Ask the labeler of a feature's tier, if it has one and the evidence is worth asking about.
 
     Raises:
@@ -93,7 +146,7 @@ async def name_feature(pool: Pool, feature: FeatureId, labelers: Labelers) -> La
     if labeler is None:
         missing = "no LLM configured" if route.tier == 2 else "obscure: no window is alike enough"
         return _unnamed(route, evidence, "needs_review", Abstention("", missing))
-    request = LabelRequest(evidence, route, pool.logit_edges(feature))
+    request = make_request(pool, feature, settings)
     try:
         answer = await _ask(labeler, request)
     except LabelerError as fault:
@@ -115,9 +168,24 @@ async def name_feature(pool: Pool, feature: FeatureId, labelers: Labelers) -> La
     )
 
 
-def _open(name: str, ledger: Ledger, *, ask: bool) -> Labeler:
-    labeler = find("labelers", name)
-    return labeler.with_ledger(ledger, ask=ask) if isinstance(labeler, Ledgered) else labeler
+def make_request(pool: Pool, feature: FeatureId, settings: Settings) -> LabelRequest:
+    """Gather what a labeler is given of a feature that there is evidence of."""
+    nodes = [node for graph in pool.graphs for node in graph.nodes_of(feature)]
+    activations = [float(node.activation) for node in nodes if node.activation is not None]
+    return LabelRequest(
+        evidence=cast(FeatureEvidence, pool.known[feature]),
+        route=pool.routes[feature],
+        logit_edges=pool.logit_edges(feature),
+        activations=tuple(sorted(activations)),
+        context=_describe_context(pool, feature) if settings.context == "graph" else None,
+    )
+
+
+def _describe_context(pool: Pool, feature: FeatureId) -> GraphContext:
+    """Describe the first of the graphs that have the feature."""
+    graph = next(graph for graph in pool.graphs if graph.nodes_of(feature))
+    positions = sorted({node.ctx_idx for node in graph.nodes_of(feature)})
+    return GraphContext(graph.prompt_tokens, tuple(positions))
 
 
 async def _ask(labeler: Labeler, request: LabelRequest) -> Label | Abstention:

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Unpack, overload
 
 from clerp.config import GivenSettings, Settings, resolve_settings
+from clerp.dry_run import estimate_pools
 from clerp.errors import UsageError
 from clerp.event_loop import run_to_end
 from clerp.evidence import EvidenceGap, FeatureEvidence
@@ -14,14 +16,16 @@ from clerp.feature import FeatureId
 from clerp.fit import find_misfits
 from clerp.graph import AttributionGraph, FeatureNode, GraphInput, read_graph
 from clerp.labeled import LabeledGraph
+from clerp.labelers.llm import Terms
 from clerp.ledger import Ledger, open_ledger
-from clerp.naming import name_features, open_labelers
+from clerp.llm.costs import CostRow, Estimate, tabulate_costs
+from clerp.naming import make_terms, name_features, open_labelers
 from clerp.outcome import LabeledFeature
 from clerp.pool import Pool, read_pools
 from clerp.progress import ReportProgress, ignore_progress
 from clerp.provenance import describe_run
 from clerp.review.queue import queue_features
-from clerp.router import Role, Route
+from clerp.router import Role, Route, Tier
 from clerp.word_counts import deciding_words, normalise
 
 _NEAREST = 5
@@ -80,6 +84,28 @@ def label(
     if isinstance(graph, Sequence) and not isinstance(graph, str):
         return _label(graph, chosen, progress)
     return _label([graph], chosen, progress)[0]
+
+
+def estimate(
+    graphs: Sequence[GraphInput],
+    *,
+    progress: ReportProgress = ignore_progress,
+    **settings: Unpack[GivenSettings],
+) -> Mapping[Tier, Estimate]:
+    """Say what the calls of `label` would take, by tier; asks and writes nothing.
+
+    Args:
+        graphs: As for `label`.
+        progress: Is told how far the run is.
+        **settings: As for `label`.
+
+    Raises:
+        ClerpError: As `label`.
+    """
+    chosen = resolve_settings(settings).settings
+    pools = read_pools(graphs, chosen, progress)
+    with _open_for_reading(chosen.ledger) as ledger:
+        return run_to_end(lambda: estimate_pools(pools, chosen, ledger))
 
 
 def route(
@@ -147,10 +173,13 @@ def _label(
 ) -> list[LabeledGraph]:
     pools = read_pools(graphs, settings, progress)
     labeled: dict[int, LabeledGraph] = {}
+    terms = make_terms(settings)
     with open_ledger(settings.ledger) as ledger:
-        outcomes = run_to_end(lambda: _name_pools(pools, settings, ledger, progress))
+        outcomes = run_to_end(lambda: _name_pools(pools, settings, ledger, terms, progress))
+        everything = chain.from_iterable(named.values() for named in outcomes)
+        costs = tabulate_costs(everything, cached=terms.cached)
         for pool, named in zip(pools, outcomes, strict=True):
-            members = [_assemble(pool, graph, named, settings) for graph in pool.graphs]
+            members = [_assemble(pool, graph, named, settings, costs) for graph in pool.graphs]
             queue_features(named, pool.graphs, ledger, str(members[0].record["run_id"]))
             labeled.update(zip(pool.places, members, strict=True))
     return [labeled[place] for place in range(len(graphs))]
@@ -162,12 +191,15 @@ def _open_for_reading(place: str) -> Ledger:
 
 
 async def _name_pools(
-    pools: Iterable[Pool], settings: Settings, ledger: Ledger, progress: ReportProgress
+    pools: Iterable[Pool],
+    settings: Settings,
+    ledger: Ledger,
+    terms: Terms,
+    progress: ReportProgress,
 ) -> list[Mapping[FeatureId, LabeledFeature]]:
-    async with open_labelers(settings, ledger, ask=not settings.offline) as labelers:
-        return [
-            await name_features(pool, labelers, settings.concurrency, progress) for pool in pools
-        ]
+    ask = not settings.offline
+    async with open_labelers(settings, ledger, ask=ask, terms=terms) as labelers:
+        return [await name_features(pool, labelers, settings, progress) for pool in pools]
 
 
 def _assemble(
@@ -175,6 +207,7 @@ def _assemble(
     graph: AttributionGraph,
     named: Mapping[FeatureId, LabeledFeature],
     settings: Settings,
+    costs: tuple[CostRow, ...],
 ) -> LabeledGraph:
     q = pool.measure_q(graph)
     features = [
@@ -190,6 +223,7 @@ def _assemble(
         show_hints=settings.show_hints,
         record=describe_run(pool, graph, features, settings),
         notes=(*graph.notes, *pool.notes, *pool.note_excess(graph)),
+        costs=costs,
     )
 
 

@@ -126,8 +126,10 @@ class Embedder(Protocol):
 class Labeler(Protocol):
     """A feature's evidence and route to a label."""
 
-    name: str
-    """The method that stands beside every label, for example `token-frequency`."""
+    @property
+    def name(self) -> str:
+        """The method that stands beside every label, for example `token-frequency`."""
+        ...
 
     async def label(self, request: "LabelRequest") -> "Label | Abstention":
         """Return a label, or decline with a reason.

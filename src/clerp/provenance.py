@@ -14,6 +14,8 @@ import msgspec
 from clerp.config import RECORDED, Settings
 from clerp.graph import SCHEMA_VERSION, AttributionGraph
 from clerp.labeled import shown_text
+from clerp.llm.costs import tabulate_costs
+from clerp.llm.opening import forget_address
 from clerp.ordinary.loading import SHIPPED
 from clerp.outcome import LabeledFeature
 from clerp.plugins import find
@@ -26,7 +28,7 @@ def describe_run(
 ) -> dict[str, object]:
     """Make the record of one graph of a pool."""
     configuration: dict[str, object] = settings.model_dump(include=set(RECORDED))
-    configuration |= _describe_rule(settings)
+    configuration |= _describe_rule(settings) | _describe_models(settings)
     described: dict[str, object] = {
         "configuration": configuration,
         "source": pool.source,
@@ -34,6 +36,7 @@ def describe_run(
         "null": _describe_null(settings),
         "null_source": _name_source(settings),
         "graphs": sorted({member.digest for member in pool.graphs}),
+        "costs": [row.to_record() for row in tabulate_costs(features)],
         "features": {str(f.feature): _describe(f, settings) for f in features},
     }
     return {
@@ -47,6 +50,11 @@ def describe_run(
 def _describe_rule(settings: Settings) -> dict[str, object]:
     rule = find_rule(settings.rule, settings.threshold, alpha=settings.alpha)
     return {"alpha" if settings.rule == "calibrated" else "threshold": rule.threshold}
+
+
+def _describe_models(settings: Settings) -> dict[str, object]:
+    named = {name: getattr(settings, name) for name in ("llm", "refine", "fallback_model")}
+    return {name: model and forget_address(model) for name, model in named.items()}
 
 
 def _describe_null(settings: Settings) -> Mapping[str, str] | None:

@@ -18,8 +18,9 @@ from clerp.evidence.bins import INDEX, Bins
 from clerp.evidence.storage import RawRecord
 from clerp.feature import FeatureId, unpair
 
-HOSTILE_ANSWER = '<img src=x onerror=alert(1)> & "x"'
-"""What the language model calls every feature that it is asked about."""
+HOSTILE_ANSWER = '<img src=x onerror=alert(1) & "x"'
+"""What the language model calls every feature that it is asked about. A tag that ends is refused; a
+page that puts this before a `>` of its own makes a tag of it."""
 
 _GRAPHS = Path(__file__).parents[2] / "graphs" / "smollm2-135m"
 _FEATURE = "cross layer transcoder"

@@ -1,3 +1,4 @@
+from collections.abc import Mapping
 from itertools import combinations
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
@@ -10,6 +11,7 @@ from clerp.config import (
     RECORD,
     RECORDED,
     GivenSettings,
+    ModelPrice,
     ResolvedSettings,
     Settings,
     resolve_settings,
@@ -63,7 +65,9 @@ def test_what_may_be_given_are_the_settings_and_their_types():
     assert list(given) == list(settings)
     for name, hint in settings.items():
         paths = {Path} if name in ("features", "ledger", "null") else set()
-        assert list_types(given[name]) == list_types(hint) | paths, name
+        # A price is given as it stands in a file.
+        written = Mapping[str, Mapping[str, float]] if name == "prices" else hint
+        assert list_types(given[name]) == list_types(written) | paths, name
 
 
 def test_what_a_graph_records_are_settings_and_nothing_of_this_machine():
@@ -269,3 +273,43 @@ def test_sets_of_ones_own_stand_in_the_file_and_their_faults_too(tmp_path: Path)
     with pytest.raises(UsageError, match=r"transcoder_sets\.our-clt") as raised:
         resolve_settings({}, environment={}, folder=tmp_path)
     assert raised.value.where == CONFIG_FILE
+
+
+def test_prices_stand_in_the_file_by_model(folder: Path):
+    (folder / CONFIG_FILE).write_text(
+        '[prices."http:my-model"]\ninput = 0.15\noutput = 0.60\n'
+        '[prices."openai/gpt-4o-mini"]\ninput = 1\noutput = 2\n'
+    )
+    resolved = resolve(folder, environment={"CLERP_PRICES": "x"})
+    assert resolved.settings.prices == {
+        "http:my-model": ModelPrice(input=0.15, output=0.60),
+        "openai/gpt-4o-mini": ModelPrice(input=1.0, output=2.0),
+    }
+    assert resolved.origins["prices"] == CONFIG_FILE
+
+
+@pytest.mark.parametrize(
+    ("written", "place"),
+    [
+        ("input = -1\noutput = 1", "prices.m.input"),
+        ("input = 1", "prices.m.output"),
+        ("input = 1\noutput = 1\ncached = 1", "prices.m.cached"),
+        ("input = 'cheap'\noutput = 1", "prices.m.input"),
+    ],
+    ids=["negative", "missing", "unknown", "no number"],
+)
+def test_a_price_that_cannot_be_used_is_named(folder: Path, written: str, place: str):
+    (folder / CONFIG_FILE).write_text(f"[prices.m]\n{written}\n")
+    fault = refuse(folder)
+    assert place in str(fault)
+    assert fault.where == CONFIG_FILE
+
+
+@pytest.mark.parametrize(
+    ("flags", "flag"),
+    [({"budget": -0.01}, "--budget"), ({"context": "all"}, "--context")],
+)
+def test_a_budget_or_context_that_cannot_be_is_refused(
+    folder: Path, flags: dict[str, object], flag: str
+):
+    assert refuse(folder, flags=flags).where == flag

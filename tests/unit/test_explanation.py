@@ -69,10 +69,11 @@ def llm(monkeypatch: pytest.MonkeyPatch) -> UnaskedLlm:
             return FakeEmbedder()
         from clerp.plugins import find
 
-        return made if name.startswith("litellm:") else find("labelers", name)
+        return find("labelers", name)
 
     monkeypatch.setattr("clerp.explanation.find", find)
     monkeypatch.setattr("clerp.naming.find", find)
+    monkeypatch.setattr("clerp.naming.open_llm", lambda name, **_: made)
     return made
 
 

@@ -16,7 +16,8 @@ from clerp.labels import (
 
 # Mostly what hygiene is about, so that its rules meet.
 TROUBLE = st.text(alphabet='F0123456789[]<>&#%+" \n\t\v\x00\u202e\u200b\u2028…,/·ab٣', max_size=90)
-TEXTS = TROUBLE | st.text() | st.from_regex(r"[\[ ]*F[0-9]{30,50}", fullmatch=True)
+FORMULAS = st.text(alphabet="=+-@＝＋－＠[ a1()|'…", max_size=60)
+TEXTS = TROUBLE | FORMULAS | st.text() | st.from_regex(r"[\[ ]*F[0-9]{30,50}", fullmatch=True)
 
 
 @given(TEXTS)
@@ -41,10 +42,15 @@ def test_every_label_is_one_short_line_that_frontends_show_as_written(text: str)
     assert not {unicodedata.category(char) for char in clean} & {"Cc", "Cf", "Cs", "Co", "Cn"}
     assert not clean or not is_placeholder(clean)
     assert not names_supernode(clean)
+    assert re.match("[=+@＝＋－＠]|-.*[(|!=]|-[0-9]+[^0-9.…]", clean) is None
 
 
 @pytest.mark.parametrize(
-    "label", ["Texas", "say Austin", "capital of", "-tion", "say “yes”", "ʻokina", "小さい", "👍🏽"]
+    "label",
+    [
+        *("Texas", "say Austin", "capital of", "-tion", "say “yes”", "ʻokina", "小さい", "👍🏽"),
+        *("-ation / -tion", "-", "--", "-1", "-2.5", "x = 1", "user@host"),
+    ],
 )
 def test_an_ordinary_label_stays_as_it_is(label: str):
     assert clean_label(label) == label
@@ -70,6 +76,16 @@ def test_an_ordinary_label_stays_as_it_is(label: str):
         ("[F123", "F 123"),
         ("F+1", "F 1"),
         ("f123", "f123"),
+        ("=SUM(A1)", "SUM(A1)"),
+        ("=", "equals"),
+        ("= sign", "equals sign"),
+        ("@ home", "at home"),
+        ("- item", "hyphen item"),
+        ("-cmd|' /C calc'!A0", "cmd|' /C calc'!A0"),
+        ("-2+3", "-23"),
+        ("[=[-1-1", "1-1"),
+        ("＝1", "1"),
+        ("ㅤ", ""),
         ("F123 engine", "F123 engine"),
         ("", ""),
         (" \x00 ", ""),

@@ -22,9 +22,12 @@ from clerp.evidence import EvidenceGap
 from clerp.feature import FeatureId
 from clerp.graph import read_graph
 from clerp.labelers import LabelRequest
+from clerp.labelers.combined import FallbackLabeler, RefiningLabeler
+from clerp.labelers.llm import LlmLabeler
 from clerp.labels import Abstention, Label
 from clerp.ledger import Ledger, open_ledger
-from clerp.naming import Labelers, name_feature, name_features, open_labelers
+from clerp.llm.prices import Price
+from clerp.naming import Labelers, make_terms, name_feature, name_features, open_labelers
 from clerp.progress import Progress, ignore_progress
 from clerp.router import Role
 from clerp.testing import FakeLabeler
@@ -58,13 +61,15 @@ def returning(answer: object) -> Stranger:
 
 
 async def name_first(labeler: Any, role: Any = "input", **labelers: Any):
-    return await name_feature(make_pool(role), FIRST, labelers.get("labelers", {1: labeler}))
+    return await name_feature(
+        make_pool(role), FIRST, labelers.get("labelers", {1: labeler}), Settings()
+    )
 
 
 async def test_a_label_is_the_outcome_with_all_that_it_rests_on():
     label = make_label(details={"cost_usd": 0.5})
     pool = make_pool("input")
-    outcome = await name_feature(pool, FIRST, {1: returning(label)})
+    outcome = await name_feature(pool, FIRST, {1: returning(label)}, Settings())
     assert (outcome.status, outcome.label, outcome.hint) == ("labeled", label, "")
     assert (outcome.reason, outcome.method) == (label.explanation, label.method)
     assert outcome.details == {"cost_usd": 0.5}
@@ -87,7 +92,8 @@ async def test_an_abstention_leaves_a_hint_and_the_reason():
 async def test_a_gap_goes_to_review_with_nothing_to_go_by():
     gap = EvidenceGap(FIRST, "lost")
     labeler = FakeLabeler()
-    outcome = await name_feature(make_pool("obscure", known={FIRST: gap}), FIRST, {3: labeler})
+    pool = make_pool("obscure", known={FIRST: gap})
+    outcome = await name_feature(pool, FIRST, {3: labeler}, Settings())
     assert (outcome.status, outcome.label, outcome.method) == ("needs_review", None, "")
     assert (outcome.hint, outcome.evidence_digest) == ("", "")
     assert outcome.reason == outcome.route.reason
@@ -128,11 +134,32 @@ async def test_the_labeler_of_the_tier_is_asked_and_no_other(role: str, asked: i
 async def test_a_labeler_is_given_evidence_route_and_the_edges_of_the_pool():
     pool = make_pool("output", graphs=[read_graph(build_graph(n_features=1))])
     labeler = FakeLabeler()
-    await name_feature(pool, FIRST, {1: labeler})
+    await name_feature(pool, FIRST, {1: labeler}, Settings())
     (request,) = labeler.asked
     assert request.evidence is pool.known[FIRST]
     assert request.route is pool.routes[FIRST]
     assert request.logit_edges == pool.logit_edges(FIRST) != ()
+    nodes = pool.graphs[0].nodes_of(FIRST)
+    assert request.activations == tuple(node.activation for node in nodes) != ()
+    assert request.context is None
+
+
+async def test_a_labeler_is_given_the_graph_where_that_is_asked_for():
+    pool = make_pool("cross")
+    labeler = FakeLabeler()
+    await name_feature(pool, FIRST, {2: labeler}, Settings(context="graph"))
+    context = labeler.asked[0].context
+    assert context is not None
+    graph = pool.graphs[0]
+    assert context.tokens == graph.prompt_tokens
+    assert context.positions == tuple(sorted({n.ctx_idx for n in graph.nodes_of(FIRST)}))
+    assert context.neighbours == ()
+
+
+async def test_a_failure_keeps_what_was_paid_before_it():
+    fault = AnswerError("no label", details={"cost_usd": 0.5})
+    outcome = await name_first(raising(fault))
+    assert (outcome.status, outcome.details) == ("failed", {"cost_usd": 0.5})
 
 
 @pytest.mark.parametrize(
@@ -198,7 +225,7 @@ async def name_all(labeler: Any, n: int = 6, concurrency: int = 8, report: Any =
     roles: list[Role] = ["input"] * n
     pool = make_pool(*roles)
     async with asyncio.timeout(20):
-        return await name_features(pool, {1: labeler}, concurrency, report)
+        return await name_features(pool, {1: labeler}, Settings(concurrency=concurrency), report)
 
 
 async def test_one_failure_is_of_one_feature():
@@ -326,10 +353,10 @@ async def test_progress_counts_features_as_they_are_done():
 
 async def test_a_pool_without_features_has_no_outcome():
     _, routes = make_known([])
-    assert await name_features(make_pool("input", routes=routes), {}, 1, ignore_progress)
+    assert await name_features(make_pool("input", routes=routes), {}, Settings(), ignore_progress)
     told: list[Progress] = []
     empty = make_pool(graphs=[read_graph(build_graph())])
-    assert await name_features(empty, {}, 1, told.append) == {}
+    assert await name_features(empty, {}, Settings(), told.append) == {}
     assert told == [Progress("label", 0, 0)]
 
 
@@ -375,13 +402,13 @@ Install = Callable[..., None]
 @pytest.fixture
 def install(monkeypatch: pytest.MonkeyPatch) -> Install:
     def install(**labelers: Any) -> None:
-        def find(kind: str, name: str) -> Any:
-            assert kind == "labelers"
+        def find(name: str) -> Any:
             if name not in labelers:
                 raise PluginError(f"there is no labeler {name!r}")
             return labelers[name]
 
-        monkeypatch.setattr("clerp.naming.find", find)
+        monkeypatch.setattr("clerp.naming.find", lambda kind, name: find(f"{kind}:{name}"))
+        monkeypatch.setattr("clerp.naming.open_llm", lambda name, **_: find(f"llm:{name}"))
 
     return install
 
@@ -392,11 +419,99 @@ def with_llm(**given: Any) -> Settings:
 
 async def test_tiers_have_the_labelers_that_settings_name(ledger: Ledger, install: Install):
     one, other = FakeLabeler(), FakeLabeler()
-    install(**{"first": one, "litellm:m": other})
+    install(**{"labelers:first": one, "llm:m": other})
     async with open_labelers(with_llm(), ledger) as labelers:
         assert labelers == {1: one, 2: other}
     async with open_labelers(Settings(labeler="first"), ledger) as labelers:
         assert labelers == {1: one}
+
+
+async def test_the_model_has_all_tiers_where_it_is_to_label_all(ledger: Ledger, install: Install):
+    one, other = FakeLabeler(), FakeLabeler()
+    install(**{"labelers:first": one, "llm:m": other})
+    async with open_labelers(with_llm(llm_all=True), ledger) as labelers:
+        assert labelers == {1: other, 2: other, 3: other}
+
+
+@pytest.mark.parametrize("given", [{"llm_all": True}, {"fallback_model": "m"}])
+async def test_what_is_said_of_a_model_that_is_not_named_is_refused(
+    ledger: Ledger, install: Install, given: dict[str, Any]
+):
+    install(**{"labelers:first": FakeLabeler()})
+    with pytest.raises(UsageError, match=f"{next(iter(given))} says something of a model"):
+        async with open_labelers(Settings(labeler="first", **given), ledger):
+            pass
+
+
+async def test_a_model_that_is_not_asked_needs_no_address(ledger: Ledger):
+    settings = Settings(llm="http:big", refine="http:small", fallback_model="http:other")
+    async with open_labelers(settings, ledger, ask=False) as labelers:
+        pair = labelers[2]
+        assert isinstance(pair, FallbackLabeler)
+        assert pair.first.transport.model == "http:big"
+    with pytest.raises(UsageError, match="no model and address"):
+        async with open_labelers(settings, ledger):
+            pass
+
+
+SERVER = "@http://127.0.0.1:9/v1"
+
+
+async def test_a_refiner_words_the_labels_of_tier_1_and_of_no_other(ledger: Ledger):
+    settings = Settings(refine=f"http:small{SERVER}", llm=f"http:big{SERVER}", method="acts-top20")
+    async with open_labelers(settings, ledger) as labelers:
+        first, second = labelers[1], labelers[2]
+        assert isinstance(first, RefiningLabeler)
+        assert first.refiner.method.name == "small-llm"
+        assert first.inner.name == "token-frequency"
+        assert isinstance(second, LlmLabeler)
+        assert second.method.name == "acts-top20"
+
+
+async def test_a_second_model_stands_in_for_the_first_one(ledger: Ledger):
+    settings = Settings(llm=f"http:big{SERVER}", fallback_model=f"http:small{SERVER}")
+    async with open_labelers(settings, ledger) as labelers:
+        pair = labelers[2]
+        assert isinstance(pair, FallbackLabeler)
+        assert [pair.first.transport.model, pair.second.transport.model] == [
+            "http:big",
+            "http:small",
+        ]
+        assert (pair.first.instead_of, pair.second.instead_of) == ("", "http:big")
+
+
+async def test_all_models_of_a_run_share_its_budget_prices_and_counts(ledger: Ledger):
+    prices = {f"http:{name}": {"input": 1.0, "output": 2.0} for name in ("small", "big")}
+    settings = Settings.model_validate(
+        {
+            "llm": f"http:big{SERVER}",
+            "refine": f"http:small{SERVER}",
+            "budget": 3.0,
+            "prices": prices,
+            "concurrency": 5,
+        }
+    )
+    terms = make_terms(settings)
+    assert terms.prices["http:small"] == Price(1.0, 2.0)
+    assert terms.concurrency == 5
+    async with open_labelers(settings, ledger, terms=terms) as labelers:
+        first, second = labelers[1], labelers[2]
+        assert isinstance(first, RefiningLabeler)
+        assert isinstance(second, LlmLabeler)
+        assert first.refiner.terms is second.terms is terms
+        for labeler in (first.refiner, second):
+            assert labeler.asker is not None
+            assert labeler.asker.budget is terms.budget
+            assert labeler.asker.price == Price(1.0, 2.0)
+
+
+async def test_a_budget_without_the_price_of_each_model_is_refused(ledger: Ledger):
+    settings = Settings(llm=f"http:big{SERVER}", budget=1.0)
+    with pytest.raises(UsageError, match="the price of http:big is not known"):
+        async with open_labelers(settings, ledger):
+            pass
+    async with open_labelers(settings, ledger, ask=False) as labelers:
+        assert set(labelers) == {1, 2}
 
 
 @pytest.mark.parametrize("ask", [True, False])
@@ -404,7 +519,7 @@ async def test_who_pays_is_given_the_ledger(
     ledger: Ledger, install: Install, notes: list[str], ask: bool
 ):
     paying = Paying("llm", notes)
-    install(**{"first": FakeLabeler(), "litellm:m": paying})
+    install(**{"labelers:first": FakeLabeler(), "llm:m": paying})
     async with open_labelers(with_llm(), ledger, ask=ask):
         assert notes == []
     assert paying.given == [(ledger, ask)]
@@ -422,7 +537,7 @@ async def use(labelers: Labelers, fault: BaseException) -> None:
 async def test_labelers_are_closed_once_after_a_fault_too(
     ledger: Ledger, install: Install, notes: list[str], fault: BaseException
 ):
-    install(**{"first": Paying("first", notes), "litellm:m": Paying("llm", notes)})
+    install(**{"labelers:first": Paying("first", notes), "llm:m": Paying("llm", notes)})
     with pytest.raises(type(fault)) as raised:
         async with open_labelers(with_llm(), ledger) as labelers:
             await use(labelers, fault)
@@ -434,21 +549,39 @@ async def test_one_that_does_not_close_does_not_keep_the_other_open(
     ledger: Ledger, install: Install, notes: list[str]
 ):
     first, llm = (Paying(name, notes, closes_badly=True) for name in ("first", "llm"))
-    install(**{"first": first, "litellm:m": llm})
+    install(**{"labelers:first": first, "llm:m": llm})
     with pytest.raises(TransportError, match="did not close"):
         async with open_labelers(with_llm(), ledger):
             pass
     assert sorted(notes) == ["first closed", "llm closed"]
 
 
+class Unpriced(Paying):
+    """A labeler that does not get as far as to ask."""
+
+    def with_ledger(self, ledger: Ledger, *, ask: bool = True) -> Paying:
+        raise UsageError("the price is not known")
+
+
 async def test_what_was_opened_is_closed_where_another_cannot_be(
     ledger: Ledger, install: Install, notes: list[str]
 ):
-    install(first=Paying("first", notes))
-    with pytest.raises(PluginError, match="litellm:m"):
+    install(**{"labelers:first": Paying("first", notes), "llm:m": Unpriced("llm", notes)})
+    with pytest.raises(UsageError, match="the price is not known"):
         async with open_labelers(with_llm(), ledger):
             pass
     assert notes == ["first closed"]
+
+
+async def test_nothing_is_opened_where_a_labeler_is_missing(
+    ledger: Ledger, install: Install, notes: list[str]
+):
+    paying = Paying("first", notes)
+    install(**{"labelers:first": paying})
+    with pytest.raises(PluginError, match="llm:m"):
+        async with open_labelers(with_llm(), ledger):
+            pass
+    assert (paying.given, notes) == ([], [])
 
 
 async def test_cancelled_work_closes_its_labelers(
@@ -461,7 +594,7 @@ async def test_cancelled_work_closes_its_labelers(
             opened.set()
             await asyncio.Event().wait()
 
-    install(**{"first": FakeLabeler(), "litellm:m": Paying("llm", notes)})
+    install(**{"labelers:first": FakeLabeler(), "llm:m": Paying("llm", notes)})
     run = asyncio.create_task(work())
     await opened.wait()
     run.cancel()

@@ -79,6 +79,23 @@ def test_what_is_the_rules_own_is_the_same_run():
     assert (configuration["alpha"], configuration["threshold"]) == (None, 0.025)
 
 
+def test_models_are_on_record_without_the_place_of_their_server():
+    at = "@http://10.0.0.1:8000/v1"
+    given = Settings(llm=f"http:a@b{at}", refine=f"http:c{at}", fallback_model="openai/d")
+    record = describe(settings=given)
+    names = {name: record["configuration"][name] for name in ("llm", "refine", "fallback_model")}
+    assert names == {"llm": "http:a@b", "refine": "http:c", "fallback_model": "openai/d"}
+    assert "10.0.0.1" not in json.dumps(record)
+
+
+def test_what_answers_cost_is_in_the_record_by_tier_model_and_method():
+    paid = {"model": "m", "cost_usd": 0.5, "prompt_tokens": 6, "completion_tokens": 4, "calls": 2}
+    asked = replace(make_named(SECOND), method="acts-top20", details=paid)
+    record = describe(features=[make_named(FIRST), asked])
+    assert record["costs"] == [{"tier": 1, "method": "acts-top20", **paid}]
+    assert describe()["costs"] == []
+
+
 def test_whose_ordinary_text_it_was_is_in_the_record_and_where_it_lies_is_not(
     monkeypatch: pytest.MonkeyPatch,
 ):
@@ -95,6 +112,11 @@ def test_whose_ordinary_text_it_was_is_in_the_record_and_where_it_lies_is_not(
     "change",
     [
         {"llm": "m"},
+        {"llm_all": True},
+        {"method": "acts-top20"},
+        {"context": "graph"},
+        {"refine": "m"},
+        {"fallback_model": "m"},
         {"labeler": "other"},
         {"rule": "protocol"},
         {"alpha": 0.2},

@@ -59,12 +59,16 @@ def check_destination(path: Path) -> None:
 def write_atomically(data: bytes | bytearray, path: Path) -> None:
     """Replace a file by way of a temporary one beside it, safe from a crash at any moment.
 
+    A file that holds the same already is left alone.
+
     Raises:
         OutputError: It could not be written, or is no regular file and would be lost.
     """
     temporary = _name_temporary(path)
     try:
         _refuse_irregular(path)
+        if _holds(path, data):
+            return
         _write_synced(data, temporary, _mode_of(path))
         temporary.replace(path)
     except (OSError, ValueError) as error:
@@ -100,6 +104,14 @@ def _mode_of(path: Path) -> int | None:
         return path.stat().st_mode & 0o7777
     except FileNotFoundError:
         return None
+
+
+def _holds(path: Path, data: bytes | bytearray) -> bool:
+    try:
+        return path.stat().st_size == len(data) and path.read_bytes() == data
+    except OSError:
+        # Not there, or not to be read; whether it can be replaced is another question.
+        return False
 
 
 def _write_synced(data: bytes | bytearray, path: Path, mode: int | None) -> None:

@@ -1,39 +1,121 @@
 """Tier 2: a language model names the feature, and what it answered is kept."""
 
-import hashlib
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 
-from clerp.errors import AnswerError, LabelerError, UsageError
-from clerp.labelers.max_act_logits import METHOD, build_prompt, shown_examples
+from clerp.errors import AnswerError, LabelerError
+from clerp.evidence import ActivationExample
+from clerp.labelers.asking import Asked, Asker, Inquiry, make_key
+from clerp.labelers.methods import Method, Question, find_method
 from clerp.labelers.request import LabelRequest
 from clerp.labels import Abstention, Label
-from clerp.ledger import Answer, Ledger
-from clerp.llm import LabelAnswer, LitellmTransport, Prompt, Transport, parse_answer
-from clerp.llm.transport import require_litellm
+from clerp.ledger import Answer, GroupCommit, Ledger, end_owner
+from clerp.llm import Completion, LabelAnswer, Prompt, Transport, parse_answer
+from clerp.llm.answer import unknown_ids
+from clerp.llm.budget import Budget
+from clerp.llm.costs import CostKey
+from clerp.llm.opening import open_transport
+from clerp.llm.pace import Pace
+from clerp.llm.prices import Price, find_price, require_price
+
+Details = Mapping[str, str | float | int | None]
+
+_MAX_IDS = 200
+"""Characters on record of ids that no example has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What asking may cost, and how fast it may go; shared by all labelers of a run."""
+
+    budget: Budget = field(default_factory=lambda: Budget(None))
+    prices: Mapping[str, Price] = field(default_factory=dict[str, Price])
+    concurrency: int = 64
+    cached: Counter[CostKey] = field(default_factory=Counter[CostKey])
+    """How many answers the ledger had."""
+
+    def find_price(self, model: str) -> Price | None:
+        """Look up what a model costs.
+
+        Raises:
+            UsageError: There is a budget, and nobody knows.
+        """
+        look_up = require_price if self.budget.is_limited else find_price
+        return look_up(model, self.prices)
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A call that was not made."""
+
+    prompt: Prompt
+    price: Price | None
+    """Of the model; None where it is not known."""
 
 
 @dataclass(frozen=True, slots=True)
 class LlmLabeler:
-    """Labels by max-act-logits. Every answer is in the ledger before it is used."""
+    """Labels by one of `METHODS`. Every answer is in the ledger before it is used."""
 
     transport: Transport
+    method: Method = field(default_factory=lambda: find_method("max-act-logits"))
+    terms: Terms = field(default_factory=Terms)
     ledger: Ledger | None = None
-    name: str = METHOD
-    ask: bool = True
+    asker: Asker | None = None
+    """None where only the ledger may answer."""
+    instead_of: str = ""
+    """The model that this one stands in for. What it answers then is kept apart from what it is
+    asked for its own sake, so that a second run knows whose place it took."""
+
+    @property
+    def name(self) -> str:
+        """The method's, under which its labels are known."""
+        return self.method.name
 
     def with_ledger(self, ledger: Ledger, *, ask: bool = True) -> "LlmLabeler":
         """Return the same labeler, which looks into this ledger first and records there.
 
         Without `ask` it never goes further than the ledger.
+
+        Raises:
+            UsageError: There is a budget, and the price of the model is not known.
         """
-        return replace(self, ledger=ledger, ask=ask)
+        if not ask:
+            return replace(self, ledger=ledger, asker=None)
+        asker = Asker(
+            transport=self.transport,
+            ledger=GroupCommit(ledger),
+            pace=Pace(most=self.terms.concurrency),
+            budget=self.terms.budget,
+            price=self.terms.find_price(self.transport.model),
+        )
+        return replace(self, ledger=ledger, asker=asker)
 
     def show_prompt(self, request: LabelRequest) -> str:
         """Return what the model is asked of a feature."""
-        prompt = build_prompt(request)
+        prompt = self.method.build(request).prompt
         return f"{prompt.system}\n\n{prompt.user}"
+
+    async def preview(self, request: LabelRequest) -> Preview | None:
+        """Return what would be asked of the model now; None if the ledger has the answer.
+
+        Raises:
+            LedgerError: The ledger could not be read.
+        """
+        if self.knows(request):
+            return None
+        price = find_price(self.transport.model, self.terms.prices)
+        return Preview(self.method.build(request).prompt, price)
+
+    def knows(self, request: LabelRequest) -> bool:
+        """Say whether the ledger has an answer.
+
+        Raises:
+            LedgerError: The ledger could not be read.
+        """
+        return self._find(self._make_key(request)) is not None
 
     async def label(self, request: LabelRequest) -> Label | Abstention:
         """Name a feature, asking the model only for what the ledger does not know.
@@ -42,128 +124,166 @@ class LlmLabeler:
 
         Raises:
             TransportError: The provider did not answer, or refused.
+            BudgetError: The answer could cost more than what is left.
             AnswerError: Neither answer can be used.
             LedgerError: The ledger failed.
             LabelerError: There is no ledger, or the answer is not in it and may not be asked for.
-                Its details, and those of the first two, name what was paid before it broke.
+                Its details, and those of the three before, name what was paid before it broke.
         """
-        prompt = build_prompt(request)
-        first = await self._ask(request, prompt)
+        question = self.method.build(request)
+        first = await self._ask(request, question)
         try:
-            return self._read([first], request, prompt)
+            return self._name([first], request, question)
         except AnswerError as unusable:
-            again = prompt.with_complaint(unusable.what)
+            complaint = unusable.what
         try:
-            second = await self._ask(request, again)
+            second = await self._ask(request, question, complaint)
         except LabelerError as fault:
-            fault.details = _make_details([first], prompt)
+            fault.details = self._make_details([first], question)
             raise
         try:
-            return self._read([first, second], request, again)
+            return self._name([first, second], request, question)
         except AnswerError as unusable:
-            unusable.details = _make_details([first, second], again)
+            unusable.details = self._make_details([first, second], question)
             raise
 
     async def aclose(self) -> None:
         """Close the transport's connections, in the event loop that opened them."""
+        if self.asker is not None:
+            await self.asker.ledger.aclose()
+            end_owner(self.asker.owner)
         await self.transport.aclose()
 
-    async def _ask(self, request: LabelRequest, prompt: Prompt) -> Answer:
+    async def _ask(self, request: LabelRequest, question: Question, complaint: str = "") -> Answer:
+        asked = await self._ask_or_find(self._make_key(request, complaint), question, complaint)
+        if not asked.is_new:
+            self.terms.cached[CostKey(request.route.tier, asked.answer.model, self.name)] += 1
+        return asked.answer
+
+    async def _ask_or_find(self, key: str, question: Question, complaint: str) -> Asked:
+        if self.asker is not None:
+            prompt = question.prompt.with_complaint(complaint) if complaint else question.prompt
+            read = partial(_read, question=question)
+            return await self.asker.ask(Inquiry(key, prompt, self.name, read))
+        known = self._find(key)
+        if known is None:
+            raise LabelerError(
+                f"{self.transport.model} was not asked about this yet: clerp label asks, unless "
+                "--offline forbids it"
+            )
+        return Asked(known, is_new=False)
+
+    def _find(self, key: str) -> Answer | None:
         if self.ledger is None:
             raise LabelerError(
                 "an LLM's answers are recorded in a ledger, and there is none",
                 remedy="Attach one: labeler.with_ledger(open_ledger('clerp.db'))",
             )
-        key = self._make_key(request, prompt)
-        known = self.ledger.find_answer(key)
-        if known is not None:
-            return known
-        if not self.ask:
-            raise LabelerError(
-                f"{self.transport.model} was not asked about this yet: clerp label asks, unless "
-                "--offline forbids it"
-            )
-        completion = await self.transport.complete(prompt)
-        answer = Answer(
-            key=key,
-            text=completion.text,
-            model=completion.model,
-            prompt_tokens=completion.prompt_tokens,
-            completion_tokens=completion.completion_tokens,
-            cost_usd=completion.cost_usd,
-            finish_reason=completion.finish_reason,
-            parameters=self.transport.parameters,
+        return self.ledger.find_answer(key)
+
+    def _make_key(self, request: LabelRequest, complaint: str = "") -> str:
+        # Which examples are nearest to a node is another matter in every graph, and a feature is
+        # not to be paid for in each.
+        prompt = self.method.build(replace(request, activations=())).prompt
+        asked = prompt.with_complaint(complaint) if complaint else prompt
+        return make_key(
+            request.evidence.digest,
+            self.name,
+            asked,
+            self.transport,
+            instead_of=self.instead_of,
         )
-        self.ledger.record_answer(answer)
-        return answer
 
-    def _make_key(self, request: LabelRequest, prompt: Prompt) -> str:
-        parts = {
-            "evidence": request.evidence.digest,
-            "method": self.name,
-            "prompt": prompt.hash,
-            "model": self.transport.model,
-            "parameters": self.transport.parameters,
-        }
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-    def _read(
-        self, answers: Sequence[Answer], request: LabelRequest, prompt: Prompt
+    def _name(
+        self, answers: Sequence[Answer], request: LabelRequest, question: Question
     ) -> Label | Abstention:
         answer = answers[-1]
-        if answer.finish_reason == "length":
-            raise AnswerError("the answer is cut off at its greatest length", where=answer.model)
-        said = parse_answer(answer.text, asked=f"{prompt.system}\n{prompt.user}")
-        details = _make_details(answers, prompt)
+        if answer.complaint:
+            raise AnswerError(answer.complaint, where=answer.model)
+        said = LabelAnswer.model_validate_json(answer.parsed)
+        details = self._make_details(answers, question)
         if said.abstain:
             reason = said.abstain_reason or "the model gave no reason"
             return Abstention(self.name, reason, details)
+        examples = _list_showable(request, question)
+        unknown = unknown_ids(said, examples)
         return Label(
             text=said.label,
             method=self.name,
             # What a model says of its own confidence is not evidence.
             confidence="medium",
             explanation=said.explanation,
-            evidence=_check_evidence(said, request),
-            details=details,
+            evidence=_list_known(said, examples),
+            details={**details, "unknown_ids": _join(unknown)} if unknown else details,
         )
 
+    def _make_details(
+        self, answers: Sequence[Answer], question: Question
+    ) -> dict[str, str | float | int | None]:
+        """Say who answered the last time, and what all answers cost together."""
+        details: dict[str, str | float | int | None] = {
+            "method": self.name,
+            "model": answers[-1].model,
+            "prompt_hash": answers[-1].prompt_hash,
+            "calls": len(answers),
+            "cost_usd": _total([answer.cost_usd for answer in answers]),
+            "prompt_tokens": _total([answer.prompt_tokens for answer in answers]),
+            "completion_tokens": _total([answer.completion_tokens for answer in answers]),
+            "held_out": ", ".join(question.held_out),
+        }
+        return {**details, "instead_of": self.instead_of} if self.instead_of else details
 
-def open_litellm(argument: str) -> LlmLabeler:
-    """Make the labeler `litellm:MODEL`; it still needs a ledger (`with_ledger`).
+
+def open_llm(
+    name: str,
+    *,
+    method: str = "max-act-logits",
+    terms: Terms | None = None,
+    ask: bool = True,
+) -> LlmLabeler:
+    """Make the labeler of a model; it still needs a ledger (`with_ledger`).
 
     Args:
-        argument: litellm's name of a model, for example `anthropic/claude-sonnet-4-5`.
+        name: `http:MODEL@URL` for an OpenAI-compatible server, else litellm's name of a model, for
+            example `anthropic/claude-sonnet-4-5`.
+        method: One of `METHODS`.
+        terms: What asking may cost, and how fast it may go.
+        ask: False where it will only be looked up what was answered; then `http:MODEL` will do.
 
     Raises:
         PluginError: litellm is not installed.
-        UsageError: No model is named.
+        UsageError: No model is named, or there is no such method.
     """
-    if not argument:
-        raise UsageError(
-            "no model is named", remedy="Write for example --llm anthropic/claude-sonnet-4-5"
-        )
-    require_litellm()
-    return LlmLabeler(LitellmTransport(argument))
+    transport = open_transport(name, ask=ask)
+    return LlmLabeler(transport, find_method(method), terms or Terms())
 
 
-def _check_evidence(said: LabelAnswer, request: LabelRequest) -> tuple[str, ...]:
-    shown = {example.id for example in shown_examples(request)}
-    named = tuple(dict.fromkeys(said.evidence))
-    if not named or not shown.issuperset(named):
-        raise AnswerError("evidence must list ids of the texts shown, such as 0.0")
-    return named
+def open_litellm(argument: str) -> LlmLabeler:
+    """Make the labeler `litellm:MODEL`, as `open_llm`."""
+    return open_llm(argument)
 
 
-def _make_details(answers: Sequence[Answer], prompt: Prompt) -> dict[str, str | float | int | None]:
-    """Say who answered the last time, and what all answers cost together."""
-    return {
-        "model": answers[-1].model,
-        "prompt_hash": prompt.hash,
-        "cost_usd": _total([answer.cost_usd for answer in answers]),
-        "prompt_tokens": _total([answer.prompt_tokens for answer in answers]),
-        "completion_tokens": _total([answer.completion_tokens for answer in answers]),
-    }
+def _read(completion: Completion, question: Question) -> LabelAnswer:
+    if completion.finish_reason == "length":
+        raise AnswerError("the answer is cut off at its greatest length")
+    asked = f"{question.prompt.system}\n{question.prompt.user}"
+    return parse_answer(completion.text, asked=asked, shown=question.shown)
+
+
+def _list_showable(request: LabelRequest, question: Question) -> list[ActivationExample]:
+    """List the examples that a question about the feature may show, in whatever graph."""
+    examples = (*request.evidence.top, *request.evidence.lower)
+    return [example for example in examples if example.id not in question.held_out]
+
+
+def _list_known(said: LabelAnswer, examples: Sequence[ActivationExample]) -> tuple[str, ...]:
+    known = {example.id for example in examples}
+    return tuple(dict.fromkeys(named for named in said.evidence if named in known))
+
+
+def _join(ids: Sequence[str]) -> str:
+    visible = "".join(c if c.isprintable() else " " for c in ", ".join(ids))
+    return visible[:_MAX_IDS]
 
 
 def _total(amounts: Sequence[float | int | None]) -> float | int | None:

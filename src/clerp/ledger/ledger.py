@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, fields
 
 import sqlalchemy as sa
 
@@ -18,10 +17,9 @@ from clerp.ledger.queue import (
     select_waiting,
     upsert,
 )
-from clerp.ledger.record import Answer, QueueItem, TranscoderSet
-from clerp.ledger.tables import ANSWERS, INSERTS, QUEUE, QUEUE_GRAPHS
-
-_ANSWER_COLUMNS = [ANSWERS.c[field.name] for field in fields(Answer)]
+from clerp.ledger.record import Answer, Claim, QueueItem, Taken, TranscoderSet
+from clerp.ledger.tables import INSERTS, QUEUE, QUEUE_GRAPHS
+from clerp.ledger.writes import LedgerWrites, select_answer
 
 
 class Ledger:
@@ -97,19 +95,82 @@ class Ledger:
         Raises:
             LedgerError: The ledger could not be read.
         """
-        asked = sa.select(*_ANSWER_COLUMNS).where(ANSWERS.c.key == key)
         with self._transaction() as connection:
-            row = connection.execute(asked).mappings().first()
-        return None if row is None else Answer(**row)
+            return select_answer(connection, key)
 
     def record_answer(self, answer: Answer) -> None:
-        """Put an answer on disk. An answer that is there under the same key stays.
+        """Put an answer on disk and end the lease on it. An answer under the same key stays.
 
         Raises:
             LedgerError: The ledger could not be written.
         """
+        with self.writing() as writes:
+            writes.record_answer(answer)
+
+    def claim(
+        self, key: str, owner: str, seconds: float, *, now: float | None = None
+    ) -> Claim | Answer | Taken:
+        """Return the answer under a key, or become the one who asks for it.
+
+        A lease that ran out is taken over, and so is one whose owner named itself by `name_owner`
+        and is known to have ended. Nobody has a second lease on one key, its holder neither.
+
+        Args:
+            key: Of the answer.
+            owner: Whose lease it will be.
+            seconds: After which others may ask, too.
+            now: Seconds since 1970, by default by the clock of the server, or by this machine's
+                for a file.
+
+        Returns:
+            The answer if there is one; a lease if nobody holds one; else until when it is taken.
+
+        Raises:
+            LedgerError: The ledger could not be read or written.
+        """
+        known = self.find_answer(key)
+        if known is not None:
+            return known
+        with self.writing() as writes:
+            return writes.claim(key, owner, seconds, now=now)
+
+    def renew(self, key: str, owner: str, seconds: float, *, now: float | None = None) -> bool:
+        """Let a lease run out later.
+
+        Args:
+            key: As for `claim`.
+            owner: Whose lease it is.
+            seconds: From now on.
+            now: As for `claim`.
+
+        Returns:
+            False if the lease is not the owner's any more: another one took it over, or the answer
+            is recorded.
+
+        Raises:
+            LedgerError: The ledger could not be written.
+        """
+        with self.writing() as writes:
+            return writes.renew(key, owner, seconds, now=now)
+
+    def release(self, key: str, owner: str) -> None:
+        """End an owner's lease, if it is still the owner's.
+
+        Raises:
+            LedgerError: The ledger could not be written.
+        """
+        with self.writing() as writes:
+            writes.release(key, owner)
+
+    @contextmanager
+    def writing(self) -> Generator[LedgerWrites]:
+        """Open a transaction for answers and leases; it is on disk when the block is left.
+
+        Raises:
+            LedgerError: The ledger could not be written; nothing of it is kept.
+        """
         with self._transaction(writes=True) as connection:
-            connection.execute(self._insert(ANSWERS).on_conflict_do_nothing(), asdict(answer))
+            yield LedgerWrites(connection)
 
     @contextmanager
     def _transaction(self, *, writes: bool = False) -> Generator[sa.Connection]:

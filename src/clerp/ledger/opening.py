@@ -9,6 +9,7 @@ from clerp.errors import LedgerError
 from clerp.ledger.engine import for_writing, make_engine
 from clerp.ledger.faults import ELSEWHERE, explain_faults
 from clerp.ledger.ledger import Ledger
+from clerp.ledger.migration import migrate
 from clerp.ledger.place import mask_password
 from clerp.ledger.tables import INSERTS, SCHEMA_VERSION, TABLES, VERSIONS
 
@@ -17,7 +18,8 @@ def open_ledger(url_or_path: str) -> Ledger:
     """Open the ledger at a path (SQLite) or SQLAlchemy URL, and make it if there is none.
 
     A file keeps its write-ahead log beside it. A commit is fsynced before it is acknowledged
-    (`synchronous=FULL`), since an answer that is lost is paid for twice.
+    (`synchronous=FULL`), since an answer that is lost is paid for twice. A ledger that an older
+    clerp made keeps all that it holds and becomes one of today's.
 
     Args:
         url_or_path: `clerp.db`, `:memory:`, or a URL such as `postgresql+psycopg://host/clerp`.
@@ -109,7 +111,7 @@ def _check_owner(engine: sa.Engine, place: str) -> None:
         if not ours:
             raise LedgerError("this is a database of something else", where=place, remedy=ELSEWHERE)
         version = connection.execute(sa.select(VERSIONS.c.version)).scalar()
-    if version != SCHEMA_VERSION:
+    if version not in range(1, SCHEMA_VERSION + 1):
         raise LedgerError(
             f"this ledger was made by a newer clerp (schema {version}, not {SCHEMA_VERSION})",
             where=place,
@@ -124,6 +126,7 @@ def _make_tables(engine: sa.Engine) -> None:
         TABLES.create_all(connection)
         first = INSERTS[engine.dialect.name](VERSIONS).on_conflict_do_nothing()
         connection.execute(first, {"made_by": "clerp", "version": SCHEMA_VERSION})
+        migrate(connection)
     if engine.dialect.name == "sqlite":
         _use_write_ahead_log(engine)
 

@@ -62,3 +62,39 @@ class Answer:
     parameters: dict[str, str | float | int | None] = field(
         default_factory=dict[str, str | float | int | None]
     )
+    format: str = ""
+    """Form in which it was asked for: json_schema, json_object or text. This field and those below
+    are empty in answers from before schema 2 of the ledger."""
+    request_id: str = ""
+    """By which the provider knows the request."""
+    seconds: float | None = None
+    """From the request to the answer."""
+    method: str = ""
+    """The method that asked."""
+    prompt_hash: str = ""
+    """Of what was sent; the key is that of a question, which is sent with other examples where the
+    feature fires otherwise."""
+    schema_version: str = ""
+    """Of the schema that the answer was to fit."""
+    parsed: str = ""
+    """What was understood of it, as JSON; empty where it could not be used."""
+    complaint: str = ""
+    """Why it could not be used; empty where it could."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A lease: until it runs out, nobody else is told to ask for this answer."""
+
+    key: str
+    owner: str
+    until: float
+    """Seconds since 1970."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Another one holds the lease."""
+
+    until: float
+    """When it runs out at the latest, unless it is renewed; seconds since 1970."""

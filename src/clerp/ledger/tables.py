@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 INSERTS = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 """Makers of an INSERT that may say ON CONFLICT, by database."""
@@ -59,4 +59,19 @@ ANSWERS = sa.Table(
     sa.Column("finish_reason", sa.Text, nullable=False),
     sa.Column("parameters", sa.JSON, nullable=False),
     sa.Column("created_at", sa.DateTime, nullable=False, server_default=sa.func.now()),
+    sa.Column("format", sa.Text, nullable=False, server_default=""),
+    sa.Column("request_id", sa.Text, nullable=False, server_default=""),
+    sa.Column("seconds", sa.Float),
+    sa.Column("method", sa.Text, nullable=False, server_default=""),
+    sa.Column("prompt_hash", sa.Text, nullable=False, server_default=""),
+    sa.Column("schema_version", sa.Text, nullable=False, server_default=""),
+    sa.Column("parsed", sa.Text, nullable=False, server_default=""),
+    sa.Column("complaint", sa.Text, nullable=False, server_default=""),
+)
+LEASES = sa.Table(
+    "leases",
+    TABLES,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("owner", sa.Text, nullable=False),
+    sa.Column("until", sa.Float, nullable=False),
 )

@@ -1,11 +1,15 @@
 """A model's text to an answer that may become a label."""
 
 import re
+from collections.abc import Sequence
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from clerp.errors import AnswerError
-from clerp.labels import clean_label
+from clerp.evidence import ActivationExample
+from clerp.labels import MAX_LABEL_CHARS, clean_label
+from clerp.llm.suspicion import find_suspicion
 
 MAX_WORDS = 6
 MAX_SENTENCE_CHARS = 400
@@ -13,12 +17,22 @@ MAX_SENTENCE_CHARS = 400
 _FENCED = re.compile(r"```(?:json)?\s*\n(.*?)\n\s*```", re.DOTALL)
 
 
+def _drop_titles(schema: dict[str, Any]) -> None:
+    """Leave out what repeats the names: every request pays for it."""
+    schema.pop("title")
+    schema.pop("description")
+    for field in schema["properties"].values():
+        field.pop("title")
+
+
 # Flat, without unions, references or limits: providers translate JSON schemas differently and some
-# reject or ignore more than this, so that limits are checked here. The docstring is sent with it.
+# reject or ignore more than this, so that limits are checked here.
 class LabelAnswer(BaseModel):
     """A name for a feature and what it rests on."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, json_schema_extra=_drop_titles
+    )
 
     label: str
     explanation: str
@@ -27,12 +41,15 @@ class LabelAnswer(BaseModel):
     abstain_reason: str
 
 
-def parse_answer(text: str, *, asked: str = "") -> LabelAnswer:
+def parse_answer(
+    text: str, *, asked: str = "", shown: Sequence[ActivationExample] = ()
+) -> LabelAnswer:
     r"""Read and check an answer.
 
     Args:
         text: What the model answered: a JSON object, bare or in a ```json fence.
-        asked: The text of the prompt. A label that repeats a line of it is an echo, no label.
+        asked: The text of the prompt, data and all. A label that repeats it is an echo, no label.
+        shown: The examples in the prompt. A label that one of them dictates is no label.
 
     Returns:
         The answer, its label clean and of 1 to 6 words unless it abstains.
@@ -45,12 +62,23 @@ def parse_answer(text: str, *, asked: str = "") -> LabelAnswer:
     if answer.abstain:
         reason = _check_sentence("abstain_reason", answer.abstain_reason)
         return answer.model_copy(update={"abstain_reason": reason})
+    if suspicion := find_suspicion(answer.label, asked, shown):
+        raise AnswerError(f"the label {suspicion}")
     return answer.model_copy(
         update={
-            "label": _check_label(answer.label, asked),
+            "label": _check_label(answer.label),
             "explanation": _check_sentence("explanation", answer.explanation),
         }
     )
+
+
+def unknown_ids(answer: LabelAnswer, shown: Sequence[ActivationExample]) -> tuple[str, ...]:
+    """Return the ids that an answer rests on but was not shown, each once, in its order.
+
+    They are the model's own text, of any length.
+    """
+    known = {example.id for example in shown}
+    return tuple(dict.fromkeys(given for given in answer.evidence if given not in known))
 
 
 def _unwrap(text: str) -> str:
@@ -82,15 +110,16 @@ def _complaints(invalid: ValidationError) -> list[str]:
     return said
 
 
-def _check_label(label: str, asked: str) -> str:
+def _check_label(label: str) -> str:
     clean = clean_label(label)
     n_words = len(label.split())
     if not clean:
         raise AnswerError("the label is empty")
     if n_words > MAX_WORDS:
         raise AnswerError(f"the label has {n_words} words, not 1 to {MAX_WORDS}")
-    if label.strip().casefold() in {line.strip().casefold() for line in asked.splitlines()}:
-        raise AnswerError("the label repeats a line of the prompt")
+    # A little too long is cut where it is written; a text of one endless word is no name.
+    if len(label.strip()) > 2 * MAX_LABEL_CHARS:
+        raise AnswerError(f"the label is longer than {MAX_LABEL_CHARS} characters")
     return clean
 
 

@@ -1,6 +1,11 @@
 """A ledger that counts what is recorded in it."""
 
-from clerp.ledger import Answer, Ledger
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+
+import sqlalchemy as sa
+
+from clerp.ledger import Answer, Ledger, LedgerWrites
 
 
 class CountingLedger(Ledger):
@@ -9,9 +14,23 @@ class CountingLedger(Ledger):
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger._engine, ledger._place)
         self.n_recorded = 0
-        """Calls of `record_answer`."""
+        """Answers that it was given to record."""
+
+    @contextmanager
+    def writing(self) -> Generator[LedgerWrites]:
+        """Open a transaction and count the answers in it."""
+        with self._transaction(writes=True) as connection:
+            yield _CountingWrites(connection, self._count)
+
+    def _count(self) -> None:
+        self.n_recorded += 1
+
+
+class _CountingWrites(LedgerWrites):
+    def __init__(self, connection: sa.Connection, count: Callable[[], None]) -> None:
+        super().__init__(connection)
+        self._count = count
 
     def record_answer(self, answer: Answer) -> None:
-        """Record an answer and count it."""
         super().record_answer(answer)
-        self.n_recorded += 1
+        self._count()

@@ -46,7 +46,7 @@ LEDGERS = {
     "a text": (lambda path: path.write_bytes(b"text, " * 1000), "this is not a ledger", "Name"),
     "a folder": (Path.mkdir, "this is a folder", "Name a file in it"),
     "another database": (make_other_database, "this is a database of something else", "Name"),
-    "of a newer clerp": (make_newer_ledger, "made by a newer clerp (schema 99, not 1)", ELSEWHERE),
+    "of a newer clerp": (make_newer_ledger, "made by a newer clerp (schema 99, not 2)", ELSEWHERE),
     "damaged": (make_damaged_ledger, "the ledger is damaged", "Restore it from a copy"),
 }
 

@@ -44,10 +44,10 @@ def test_a_database_of_something_else_is_left_alone(path: Path, table: str):
 def test_a_newer_schema_is_refused_and_left_alone(path: Path):
     open_ledger(str(path)).close()
     with sqlite3.connect(path) as connection:
-        connection.execute("UPDATE schema_version SET version = 2")
+        connection.execute("UPDATE schema_version SET version = 3")
     connection.close()
     before = path.read_bytes()
-    with pytest.raises(LedgerError, match=r"made by a newer clerp \(schema 2, not 1\)"):
+    with pytest.raises(LedgerError, match=r"made by a newer clerp \(schema 3, not 2\)"):
         open_ledger(str(path))
     assert path.read_bytes() == before
 

@@ -1,0 +1,32 @@
+"""Ways to ask a language model for the name of a feature, one small file each."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from clerp.errors import UsageError
+from clerp.labelers.methods.acts_top20 import ActsTop20
+from clerp.labelers.methods.max_act_logits import MaxActLogits
+from clerp.labelers.methods.method import Method, Question
+from clerp.labelers.methods.small_llm import SmallLlm
+from clerp.labelers.methods.token_act_pairs import TokenActPairs
+
+METHODS: Mapping[str, Method] = MappingProxyType(
+    {method.name: method for method in (MaxActLogits(), ActsTop20(), TokenActPairs(), SmallLlm())}
+)
+"""By name, the default first."""
+
+__all__ = ["METHODS", "Method", "Question", "find_method"]
+
+
+def find_method(name: str) -> Method:
+    """Return the method of this name.
+
+    Raises:
+        UsageError: There is none.
+    """
+    method = METHODS.get(name)
+    if method is None:
+        raise UsageError(
+            f"there is no method {name!r}", remedy=f"Known methods: {', '.join(METHODS)}"
+        )
+    return method

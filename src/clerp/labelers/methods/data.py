@@ -1,0 +1,92 @@
+"""Texts of strangers to data in a prompt, which they can neither leave nor blow up."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import NamedTuple
+
+from clerp.evidence import ActivationExample
+from clerp.windows import Window, cut_tokens, split_words, word_at
+
+# Tokens come from files of strangers and may have any length.
+MAX_CHARS_PER_TOKEN = 8
+"""Of a stretch of text on one side of the peak, times its tokens. English has about four."""
+MAX_WORD_CHARS = 30
+MAX_PROMOTED = 10
+
+Value = str | Sequence[str] | Mapping[str, str] | Mapping[str, Sequence[str | tuple[str, int]]]
+
+
+class PeakWords(NamedTuple):
+    """The word that an example peaks on and the one after it, `""` where there is none."""
+
+    peak: str
+    following: str
+
+
+def write_data(data: Mapping[str, Value], seed: str) -> str:
+    """Write data as JSON between two equal lines.
+
+    Args:
+        data: By name; each gets a line.
+        seed: Makes the lines differ from one question to the next.
+
+    Returns:
+        The same bytes for the same data. No text can hold the lines, since they are made of a hash
+        of all of it, and none can end a line, since JSON escapes line breaks.
+    """
+    body = ",\n".join(f"{_to_json(name)}:{_to_json(value)}" for name, value in data.items())
+    marker = f"data-{hashlib.sha256(f'{seed} {body}'.encode()).hexdigest()[:12]}"
+    return f"{marker}\n{{{body}}}\n{marker}"
+
+
+def read_words(example: ActivationExample) -> PeakWords:
+    """Return the words at and after the peak, short."""
+    words = split_words(example)
+    peak = word_at(words, example.peak)
+    if peak is None:
+        return PeakWords(shorten(example.tokens[example.peak]), "")
+    following = islice((word.text for word in words if word.start > peak.stop), 1)
+    return PeakWords(shorten(peak.text), shorten(next(following, "")))
+
+
+def write_words(examples: Sequence[ActivationExample]) -> dict[str, Value]:
+    """Return `peaks`, the words at the peaks by example id, and `next`, those after them."""
+    words = {example.id: read_words(example) for example in examples}
+    return {
+        "peaks": {key: word.peak for key, word in words.items()},
+        "next": [word.following for word in words.values()],
+    }
+
+
+def write_promoted(tokens: Sequence[str]) -> list[str]:
+    """Return the first promoted tokens, short."""
+    return [shorten(token) for token in tokens[:MAX_PROMOTED]]
+
+
+def mark_peak(example: ActivationExample, reach: int) -> str:
+    """Return the text around the peak, which is written `<<so>>`."""
+    room = reach * MAX_CHARS_PER_TOKEN
+    before = cut_tokens(example.tokens, Window("before", -reach, -1), example.peak)[-room:]
+    after = cut_tokens(example.tokens, Window("after", 1, reach), example.peak)[:room]
+    return f"{before}<<{example.tokens[example.peak][:MAX_WORD_CHARS]}>>{after}"
+
+
+def shorten(text: str) -> str:
+    """Return a word without the space around it, cut to a length that words have."""
+    return text.strip()[:MAX_WORD_CHARS]
+
+
+def _to_json(value: Value) -> str:
+    written = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    if written.isprintable():
+        return written
+    # What nobody sees, lone surrogates among it, is written as JSON's escape: it hides nothing, can
+    # be named where it is what the feature fires on, and breaks no line.
+    return "".join(c if c.isprintable() else _escape(c) for c in written)
+
+
+def _escape(char: str) -> str:
+    # Half of a character cannot be sent, not even escaped: servers refuse to read it.
+    return "\N{REPLACEMENT CHARACTER}" if "\ud800" <= char <= "\udfff" else json.dumps(char)[1:-1]

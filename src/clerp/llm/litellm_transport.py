@@ -1,0 +1,192 @@
+"""A prompt to a completion, over litellm."""
+
+import asyncio
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from clerp.errors import BusyError, FormatError, TransportError
+from clerp.llm.litellm_library import load_litellm
+from clerp.llm.prompt import AnswerFormat, Prompt
+from clerp.llm.refusal import Refusal, explain
+from clerp.llm.transport import MAX_TOKENS, Completion, Parameters, check_completion
+from clerp.remote.patience import read_retry_after
+
+
+class LitellmTransport:
+    """One model of any provider that litellm knows.
+
+    Keys and endpoints come from the environment only (`OPENAI_API_KEY`, `OPENAI_API_BASE`, ...).
+    litellm's own retries, cache and budget stay off: they hide what was paid for.
+
+    Args:
+        model: litellm's name of it.
+        timeout: Seconds for a whole call.
+        max_tokens: Most that an answer may have.
+    """
+
+    def __init__(self, model: str, *, timeout: float = 60.0, max_tokens: int = MAX_TOKENS) -> None:
+        self.model = model
+        self._timeout = timeout
+        self._max_tokens = max_tokens
+        self._litellm: Any = None
+        self._terms: _Terms | None = None
+
+    @property
+    def parameters(self) -> dict[str, str | float | int | None]:
+        """Everything but the prompt that decides the answer."""
+        return {"temperature": 0, "max_tokens": self._max_tokens}
+
+    async def complete(
+        self, prompt: Prompt, answer_format: AnswerFormat = "json_schema"
+    ) -> Completion:
+        """Ask once.
+
+        Raises:
+            PluginError: litellm is not installed.
+            TransportError: As `Transport.complete`. Says why in one line, without keys.
+            AnswerError: As `Transport.complete`.
+        """
+        self._litellm = self._litellm or load_litellm()
+        self._terms = self._terms or self._find_terms(answer_format)
+        if answer_format != "text" and not self._terms.takes_format:
+            # litellm would leave it out without a word.
+            raise FormatError("the provider knows no response_format", where=self.model)
+        response = await self._send(prompt, answer_format)
+        return check_completion(
+            _read(response, self.model, answer_format, self._terms.sent), where=self.model
+        )
+
+    async def aclose(self) -> None:
+        """Close litellm's connections, in the event loop that opened them."""
+        if self._litellm is None:
+            return
+        await self._litellm.close_litellm_async_clients()
+        # Closed clients stay in the cache, where another event loop would find them.
+        self._litellm.in_memory_llm_clients_cache.flush_cache()
+
+    def _find_terms(self, answer_format: AnswerFormat) -> "_Terms":
+        try:
+            return _find_terms(self._litellm, self.model, self.parameters)
+        except _load_openai_error() as error:
+            fault = self._explain(error, answer_format)
+        raise fault
+
+    async def _send(self, prompt: Prompt, answer_format: AnswerFormat) -> Any:  # noqa: ANN401 - litellm's own
+        try:
+            # litellm's timeout is one of each read: a server that drips bytes outlives it.
+            async with asyncio.timeout(self._timeout):
+                return await self._litellm.acompletion(
+                    model=self.model,
+                    messages=prompt.write_messages(answer_format),
+                    max_retries=0,
+                    num_retries=0,
+                    timeout=self._timeout,
+                    drop_params=True,
+                    **self.parameters,
+                    **_write_format(prompt, answer_format),
+                )
+        except TimeoutError:
+            fault = self._explain_timeout()
+        except _load_openai_error() as error:
+            fault = self._explain(error, answer_format)
+        # Outside of the handler: the provider's own error may hold the key.
+        raise fault
+
+    def _explain(self, error: Exception, answer_format: AnswerFormat) -> TransportError:
+        name = type(error).__name__
+        if name == "Timeout":
+            return self._explain_timeout()
+        said = str(error).removeprefix(f"litellm.{name}: ")
+        # A provider that litellm does not know is a model that nobody knows.
+        unknown = "LLM Provider NOT provided" in said
+        refusal = Refusal(
+            status=404 if unknown else getattr(error, "status_code", None) or 500,
+            message=said,
+            codes=_read_codes(error),
+            name=name,
+            retry_after=read_retry_after(getattr(error, "litellm_response_headers", None) or {}),
+        )
+        return explain(refusal, answer_format, where=self.model)
+
+    def _explain_timeout(self) -> BusyError:
+        return BusyError(f"no answer within {self._timeout:g} s", where=self.model)
+
+
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    """What a provider takes, by litellm's own tables."""
+
+    takes_format: bool
+    sent: Parameters
+
+
+def _find_terms(litellm: Any, model: str, wanted: Parameters) -> _Terms:  # noqa: ANN401 - litellm's own
+    name, provider, _, _ = litellm.get_llm_provider(model)
+    known = litellm.get_supported_openai_params(model=name, custom_llm_provider=provider)
+    # As `acompletion` does it: some are renamed, some dropped.
+    sent = litellm.get_optional_params(
+        model=name, custom_llm_provider=provider, drop_params=True, **wanted
+    )
+    return _Terms(
+        takes_format=known is None or "response_format" in known,
+        sent={
+            name: value
+            for name, value in sorted(sent.items())
+            if isinstance(value, str | float | int) and name != "stream"
+        },
+    )
+
+
+def _read(
+    response: Any,  # noqa: ANN401 - litellm's own
+    model: str,
+    answer_format: AnswerFormat,
+    sent: Parameters,
+) -> Completion:
+    choice = response.choices[0] if response.choices else None
+    usage = getattr(response, "usage", None)
+    prompt_tokens = getattr(usage, "prompt_tokens", None) or None
+    return Completion(
+        text=(choice.message.content if choice is not None else None) or "",
+        model=response.model or model,
+        finish_reason=(choice.finish_reason or "unknown") if choice is not None else "no choices",
+        prompt_tokens=prompt_tokens,
+        completion_tokens=getattr(usage, "completion_tokens", None) or None,
+        # Without usage litellm prices nothing at 0, which is not what it cost.
+        cost_usd=response._hidden_params.get("response_cost") if prompt_tokens else None,
+        request_id=_find_request_id(response),
+        answer_format=answer_format,
+        parameters=sent,
+    )
+
+
+def _find_request_id(response: Any) -> str:  # noqa: ANN401 - litellm's own
+    headers = cast("dict[str, object]", response._hidden_params.get("additional_headers") or {})
+    named = headers.get("llm_provider-x-request-id") or headers.get("llm_provider-request-id")
+    return str(named or response.id or "")
+
+
+def _write_format(prompt: Prompt, answer_format: AnswerFormat) -> dict[str, object]:
+    match answer_format:
+        case "json_schema":
+            return {"response_format": prompt.schema}
+        case "json_object":
+            return {"response_format": {"type": "json_object"}}
+        case "text":
+            return {}
+
+
+def _read_codes(error: Exception) -> str:
+    # Without it an exhausted quota reads like any other 429.
+    body = getattr(error, "body", None)
+    if not isinstance(body, Mapping):
+        return ""
+    said = cast("Mapping[str, object]", body)
+    return f"{said.get('type')} {said.get('code')}"
+
+
+def _load_openai_error() -> type[Exception]:
+    # The base of every error that litellm raises on purpose.
+    return importlib.import_module("openai").OpenAIError

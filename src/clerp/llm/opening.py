@@ -1,0 +1,48 @@
+"""From a name to the transport that it means."""
+
+from clerp.errors import UsageError
+from clerp.llm.litellm_library import require_litellm
+from clerp.llm.litellm_transport import LitellmTransport
+from clerp.llm.transport import Transport
+
+_HTTP = "http:"
+# No such host can be (RFC 2606).
+_NOWHERE = "@https://nowhere.invalid"
+
+
+def forget_address(name: str) -> str:
+    """Return the name of a model without the place of its server: `http:MODEL`."""
+    if not _is_http(name):
+        return name
+    # The model's name may hold an @ of its own.
+    model, found, _ = name.rpartition("@http")
+    return model if found else name
+
+
+def open_transport(name: str, *, ask: bool = True) -> Transport:
+    """Make the transport to a model. Nothing is asked yet.
+
+    Args:
+        name: `http:MODEL@URL` for an OpenAI-compatible server, else litellm's name of a model.
+        ask: False allows `http:MODEL`: whose answers are looked up need not be found.
+
+    Raises:
+        UsageError: No model is named, or the address cannot be used.
+        PluginError: litellm is not installed.
+    """
+    if not name:
+        raise UsageError(
+            "no model is named", remedy="Write for example --llm anthropic/claude-sonnet-4-5"
+        )
+    if _is_http(name):
+        # httpx takes its time to import, and may never be needed.
+        from clerp.llm.http_transport import HttpTransport
+
+        place = "" if ask or name != forget_address(name) else _NOWHERE
+        return HttpTransport(name.removeprefix(_HTTP) + place)
+    require_litellm()
+    return LitellmTransport(name)
+
+
+def _is_http(name: str) -> bool:
+    return name.startswith((_HTTP, "https:"))

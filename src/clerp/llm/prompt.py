@@ -1,0 +1,51 @@
+"""What a model is asked, and in which form."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+AnswerFormat = Literal["json_schema", "json_object", "text"]
+"""How a request says what the answer must look like: by its schema, as any JSON, or not at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What a model is asked."""
+
+    system: str
+    user: str
+    schema: type[BaseModel]
+    """The shape of the answer."""
+
+    @property
+    def hash(self) -> str:
+        """sha256 of all that is sent, in hexadecimal. The same whatever form it is sent in."""
+        written = json.dumps([self.system, self.user, read_schema(self.schema)], sort_keys=True)
+        return hashlib.sha256(written.encode()).hexdigest()
+
+    def with_complaint(self, complaint: str) -> "Prompt":
+        """Ask again, saying what was wrong with the last answer but quoting none of it."""
+        return replace(
+            self,
+            user=f"{self.user}\n\nThe last answer could not be used: {complaint}. Answer again.",
+        )
+
+    def write_messages(self, answer_format: AnswerFormat) -> list[dict[str, str]]:
+        """Write OpenAI's chat messages. A schema that the request does not carry is in the text."""
+        user = self.user
+        if answer_format != "json_schema":
+            schema = json.dumps(read_schema(self.schema))
+            user = f"{user}\n\nAnswer with one JSON object of this JSON schema alone:\n{schema}"
+        return [{"role": "system", "content": self.system}, {"role": "user", "content": user}]
+
+
+# Making it takes pydantic a good part of what a call costs this machine.
+@cache
+def read_schema(model: type[BaseModel]) -> Mapping[str, Any]:
+    """Return the JSON schema of an answer."""
+    return model.model_json_schema()

@@ -1,0 +1,48 @@
+"""Other people's text without keys."""
+
+import logging
+import os
+import re
+
+MAX_FAULT_CHARS = 200
+
+_KEY = re.compile(r"\b(?:sk|pk|rk|gsk|xai|hf|AIza)[-_]?[A-Za-z0-9_*.-]{8,}|Bearer\s+\S+")
+_SECRET_NAMES = ("_KEY", "_KEY_ID", "_TOKEN", "_SECRET", "_PASSWORD")
+# What is shorter is a stand-in, such as the `ollama` that its clients want to be given.
+_MIN_SECRET_CHARS = 8
+
+
+def redact(text: str) -> str:
+    """Make one short line of a provider's text, without anything that looks like a key.
+
+    Takes out the secrets of the environment, and tokens of the forms that providers give keys.
+    """
+    return write_line(_KEY.sub("[key]", hide_keys(text)), MAX_FAULT_CHARS)
+
+
+def hide_keys(text: str) -> str:
+    """Take the secrets of the environment out of a text, and leave the rest of it as it is.
+
+    They are the values of variables whose names end as in `OPENAI_API_KEY` or `HF_TOKEN`.
+    """
+    for secret in _list_secrets():
+        text = text.replace(secret, "[key]")
+    return text
+
+
+def redact_record(record: logging.LogRecord) -> bool:
+    """Take secrets out of what another library logs: a filter that lets every record pass."""
+    record.msg, record.args = hide_keys(record.getMessage()), None
+    return True
+
+
+def write_line(text: str, max_chars: int) -> str:
+    """Make one line of a text, of printable characters and at most so many."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return line if len(line) <= max_chars else line[: max_chars - 1] + "…"
+
+
+def _list_secrets() -> list[str]:
+    named = {os.environ[name] for name in os.environ if name.upper().endswith(_SECRET_NAMES)}
+    # A secret may be part of another one.
+    return sorted((v for v in named if len(v) >= _MIN_SECRET_CHARS), key=len, reverse=True)

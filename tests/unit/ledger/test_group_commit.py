@@ -1,0 +1,119 @@
+"""Many coroutines on one ledger."""
+
+import asyncio
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import pytest
+from tests.unit.ledger.records import make_answer
+
+from clerp.errors import LedgerError
+from clerp.ledger import Claim, GroupCommit, Ledger, LedgerWrites, Taken
+
+
+class SlowLedger(Ledger):
+    """Counts transactions, and begins none before it may."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger._engine, ledger._place)
+        self.may_write = threading.Event()
+        self.n_transactions = 0
+
+    @contextmanager
+    def writing(self) -> Generator[LedgerWrites]:
+        self.may_write.wait(60)
+        self.n_transactions += 1
+        with super().writing() as writes:
+            yield writes
+
+
+@pytest.fixture
+def slow(ledger: Ledger) -> SlowLedger:
+    return SlowLedger(ledger)
+
+
+async def begin(*tasks: "asyncio.Task[object]") -> None:
+    for _ in range(3 * len(tasks)):
+        await asyncio.sleep(0)
+
+
+async def test_what_is_written_while_the_disk_is_busy_shares_a_commit(slow: SlowLedger):
+    group = GroupCommit(slow)
+    claims = [asyncio.create_task(group.claim(str(n), "ada", 60.0)) for n in range(50)]
+    await begin(*claims)
+    slow.may_write.set()
+    assert all(isinstance(claim, Claim) for claim in await asyncio.gather(*claims))
+    await asyncio.gather(*(group.record_answer(make_answer(str(n))) for n in range(50)))
+    assert slow.n_transactions <= 4
+    assert all(slow.find_answer(str(n)) for n in range(50))
+
+
+async def test_an_answer_is_on_disk_when_it_is_acknowledged(slow: SlowLedger):
+    group = GroupCommit(slow)
+    recording = asyncio.create_task(group.record_answer(make_answer()))
+    await begin(recording)
+    assert not recording.done()
+    assert slow.find_answer("k") is None
+    slow.may_write.set()
+    await recording
+    assert slow.find_answer("k") == make_answer()
+
+
+async def test_one_of_two_claims_at_once_wins(ledger: Ledger):
+    group = GroupCommit(ledger)
+    won = await asyncio.gather(*(group.claim("k", "ada", 60.0) for _ in range(2)))
+    assert [type(one) for one in won] == [Claim, Taken]
+
+
+async def test_leases_are_renewed_and_released(ledger: Ledger):
+    group = GroupCommit(ledger)
+    await group.claim("k", "ada", 60.0)
+    assert await group.renew("k", "ada", 60.0)
+    assert not await group.renew("k", "bob", 60.0)
+    await group.release("k", "ada")
+    assert isinstance(await group.claim("k", "bob", 60.0), Claim)
+
+
+async def test_a_known_answer_is_returned_without_a_write(slow: SlowLedger, ledger: Ledger):
+    ledger.record_answer(make_answer())
+    assert await GroupCommit(slow).claim("k", "ada", 60.0) == make_answer()
+    assert slow.n_transactions == 0
+
+
+async def test_a_claim_that_is_cancelled_leaves_no_lease(slow: SlowLedger):
+    group = GroupCommit(slow)
+    claim = asyncio.create_task(group.claim("k", "ada", 60.0))
+    await begin(claim)
+    claim.cancel()
+    slow.may_write.set()
+    with pytest.raises(asyncio.CancelledError):
+        await claim
+    await group.aclose()
+    assert isinstance(slow.claim("k", "bob", 60.0), Claim)
+
+
+async def test_an_answer_is_kept_when_who_records_it_is_cancelled(slow: SlowLedger):
+    group = GroupCommit(slow)
+    recording = asyncio.create_task(group.record_answer(make_answer()))
+    await begin(recording)
+    recording.cancel()
+    slow.may_write.set()
+    with pytest.raises(asyncio.CancelledError):
+        await recording
+    await group.aclose()
+    assert slow.find_answer("k") == make_answer()
+
+
+async def test_a_commit_that_fails_is_told_to_all_who_waited_for_it(
+    slow: SlowLedger, ledger: Ledger
+):
+    group = GroupCommit(slow)
+    with ledger._engine.begin() as connection:
+        connection.exec_driver_sql("DROP TABLE leases")
+    claims = [asyncio.create_task(group.claim(str(n), "ada", 60.0)) for n in range(3)]
+    await begin(*claims)
+    slow.may_write.set()
+    told = await asyncio.gather(*claims, return_exceptions=True)
+    assert [type(one) for one in told] == [LedgerError] * 3
+    await group.aclose()

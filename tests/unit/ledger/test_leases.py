@@ -1,0 +1,206 @@
+"""Who may ask for an answer, and for how long."""
+
+import multiprocessing
+import sqlite3
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy.dialects import postgresql
+from tests.unit.ledger.lessees import claim_all, claim_and_hang
+from tests.unit.ledger.records import make_answer
+
+from clerp.errors import LedgerError
+from clerp.ledger import Answer, Claim, Ledger, Taken, open_ledger
+from clerp.ledger.tables import INSERTS, LEASES
+from clerp.ledger.writes import take_lease
+
+SPAWN = multiprocessing.get_context("spawn")
+ASKED = st.tuples(
+    st.sampled_from(["claim", "renew", "release", "record"]),
+    st.sampled_from(["k", "l"]),
+    st.sampled_from(["ada", "bob"]),
+    st.floats(0.0, 20.0),
+)
+
+
+def start(act: Callable[..., None], *given: object) -> tuple[BaseProcess, "Connection[Any, Any]"]:
+    ours, theirs = SPAWN.Pipe()
+    process = SPAWN.Process(target=act, args=(*given, theirs), daemon=True)
+    process.start()
+    theirs.close()
+    return process, ours
+
+
+def hear(said: "Connection[Any, Any]") -> Any:
+    assert said.poll(60), "the other process says nothing"
+    return said.recv()
+
+
+def test_a_free_key_is_leased(ledger: Ledger):
+    assert ledger.claim("k", "ada", 10.0, now=100.0) == Claim("k", "ada", 110.0)
+
+
+@pytest.mark.parametrize("owner", ["bob", "ada"])
+def test_a_leased_key_is_taken_for_everybody(ledger: Ledger, owner: str):
+    ledger.claim("k", "ada", 10.0, now=100.0)
+    assert ledger.claim("k", owner, 10.0, now=109.9) == Taken(110.0)
+
+
+def test_a_lease_that_ran_out_is_taken_over(ledger: Ledger):
+    ledger.claim("k", "ada", 10.0, now=100.0)
+    assert ledger.claim("k", "bob", 10.0, now=110.0) == Claim("k", "bob", 120.0)
+    assert not ledger.renew("k", "ada", 10.0, now=111.0)
+    ledger.release("k", "ada")
+    assert ledger.claim("k", "eve", 10.0, now=112.0) == Taken(120.0)
+
+
+def test_a_renewed_lease_runs_out_later(ledger: Ledger):
+    ledger.claim("k", "ada", 10.0, now=100.0)
+    assert ledger.renew("k", "ada", 10.0, now=105.0)
+    assert ledger.claim("k", "bob", 10.0, now=114.0) == Taken(115.0)
+
+
+def test_a_released_key_is_free(ledger: Ledger):
+    ledger.claim("k", "ada", 10.0, now=100.0)
+    ledger.release("k", "ada")
+    assert isinstance(ledger.claim("k", "bob", 10.0, now=101.0), Claim)
+
+
+def test_an_answer_is_returned_and_never_leased(ledger: Ledger, path: Path):
+    ledger.claim("k", "ada", 10.0, now=100.0)
+    ledger.record_answer(make_answer())
+    assert ledger.claim("k", "bob", 10.0, now=101.0) == make_answer()
+    assert not ledger.renew("k", "ada", 10.0, now=102.0)
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("SELECT count(*) FROM leases").fetchone() == (0,)
+    connection.close()
+
+
+def test_an_answer_recorded_since_the_look_is_returned(ledger: Ledger):
+    # Another process records between the look for an answer and the transaction of the lease.
+    ledger.record_answer(make_answer())
+    with ledger.writing() as writes:
+        assert writes.claim("k", "ada", 10.0) == make_answer()
+    with ledger.writing() as writes:
+        assert not writes.renew("k", "ada", 10.0)
+
+
+def test_without_a_time_the_clock_of_this_machine_counts(ledger: Ledger):
+    ledger.claim("k", "ada", 1000.0)
+    ledger.claim("l", "ada", -1.0)
+    assert isinstance(ledger.claim("k", "bob", 10.0), Taken)
+    assert isinstance(ledger.claim("l", "bob", 10.0), Claim)
+
+
+def test_what_fails_inside_a_transaction_leaves_no_lease(ledger: Ledger):
+    def claim_and_fail() -> None:
+        with ledger.writing() as writes:
+            writes.claim("k", "ada", 10.0, now=100.0)
+            raise LedgerError("injected")
+
+    with pytest.raises(LedgerError, match="injected"):
+        claim_and_fail()
+    assert isinstance(ledger.claim("k", "bob", 10.0, now=100.0), Claim)
+
+
+@settings(deadline=None)
+@given(asked=st.lists(ASKED, max_size=30))
+def test_a_key_has_one_holder_at_a_time(asked: list[tuple[str, str, str, float]]):
+    now = 0.0
+    holders: dict[str, tuple[str, float]] = {}
+    answered: set[str] = set()
+    with open_ledger(":memory:") as ledger:
+        for act, key, owner, passed in asked:
+            now += passed
+            holder, until = holders.get(key, ("", 0.0))
+            match act:
+                case "claim":
+                    got = ledger.claim(key, owner, 10.0, now=now)
+                    free = until <= now
+                    expected = Claim if free else Taken
+                    assert type(got) is (Answer if key in answered else expected)
+                    if isinstance(got, Claim):
+                        holders[key] = (owner, got.until)
+                case "renew":
+                    assert ledger.renew(key, owner, 10.0, now=now) == (holder == owner)
+                    if holder == owner:
+                        holders[key] = (owner, now + 10.0)
+                case "release":
+                    ledger.release(key, owner)
+                    if holder == owner:
+                        del holders[key]
+                case _:
+                    ledger.record_answer(make_answer(key))
+                    answered.add(key)
+                    holders.pop(key, None)
+
+
+def test_two_processes_never_hold_one_key(path: Path):
+    n_keys = 150
+    runners = [start(claim_all, path, owner, n_keys) for owner in ("ada", "bob")]
+    for _, said in runners:
+        assert hear(said) == "ready"
+    for _, said in runners:
+        said.send("go")
+    won = [hear(said) for _, said in runners]
+    for process, _ in runners:
+        process.join(60)
+    assert sorted(won[0] + won[1], key=int) == list(map(str, range(n_keys)))
+    with open_ledger(str(path)) as ledger:
+        texts = [ledger.find_answer(str(n)) for n in range(n_keys)]
+    assert all(text is not None for text in texts)
+
+
+def kill_between_claim_and_answer(path: Path, owner: str) -> Claim:
+    process, said = start(claim_and_hang, path, owner)
+    lease = hear(said)
+    process.kill()
+    process.join(60)
+    said.close()
+    assert isinstance(lease, Claim)
+    return lease
+
+
+def test_a_killed_process_is_waited_for_until_its_lease_runs_out(path: Path):
+    lease = kill_between_claim_and_answer(path, "unnamed")
+    with open_ledger(str(path)) as ledger:
+        assert ledger.claim("k", "heir", 60.0, now=lease.until - 1.0) == Taken(lease.until)
+        assert isinstance(ledger.claim("k", "heir", 60.0, now=lease.until), Claim)
+        ledger.record_answer(make_answer(text="once"))
+        ledger.record_answer(make_answer(text="twice"))
+        assert ledger.find_answer("k") == make_answer(text="once")
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert connection.execute("SELECT count(*) FROM answers").fetchone() == (1,)
+    connection.close()
+
+
+def test_a_killed_process_that_named_itself_is_not_waited_for(path: Path):
+    lease = kill_between_claim_and_answer(path, "")
+    with open_ledger(str(path)) as ledger:
+        heir = ledger.claim("k", "heir", 60.0, now=lease.until - 30.0)
+    assert heir == Claim("k", "heir", lease.until + 30.0)
+
+
+def test_a_running_process_that_named_itself_keeps_its_lease(path: Path):
+    process, said = start(claim_and_hang, path, "")
+    lease = hear(said)
+    with open_ledger(str(path)) as ledger:
+        assert ledger.claim("k", "heir", 60.0, now=lease.until - 30.0) == Taken(lease.until)
+    said.send("done")
+    process.join(60)
+    assert process.exitcode == 0
+
+
+def test_the_lease_is_also_postgresql():
+    written = str(take_lease(INSERTS["postgresql"](LEASES)).compile(dialect=postgresql.dialect()))
+    assert "ON CONFLICT (key) DO UPDATE SET owner = excluded.owner, until = excluded.until" in (
+        " ".join(written.split())
+    )
+    assert "WHERE leases.until <= %(now)s" in written

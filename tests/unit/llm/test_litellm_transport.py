@@ -1,0 +1,184 @@
+"""The real litellm against a scripted server on a real socket."""
+
+import asyncio
+import importlib.util
+import time
+import traceback
+from collections.abc import Iterator
+
+import pytest
+from tests.fake_llm import (
+    GOOD_ANSWER,
+    FakeLlm,
+    Reply,
+    always_good,
+    chat,
+    echo_key,
+    error,
+    run_fake_llm,
+)
+
+from clerp.errors import (
+    AnswerError,
+    BusyError,
+    ClerpError,
+    DeniedError,
+    FormatError,
+    PluginError,
+    TransportError,
+)
+from clerp.llm.answer import LabelAnswer
+from clerp.llm.litellm_transport import LitellmTransport
+from clerp.llm.prompt import AnswerFormat, Prompt
+from clerp.llm.transport import Completion
+
+CANARY = "canary-0123456789abcdefghij"
+PROMPT = Prompt("Name it.", "Texas, Ohio", LabelAnswer)
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeLlm]:
+    with run_fake_llm() as running:
+        monkeypatch.setenv("OPENAI_API_BASE", running.address)
+        monkeypatch.setenv("OPENAI_API_KEY", CANARY)
+        yield running
+
+
+async def complete(
+    model: str = "openai/gpt-4o-mini",
+    answer_format: AnswerFormat = "json_schema",
+    timeout: float = 10.0,
+) -> Completion:
+    transport = LitellmTransport(model, timeout=timeout)
+    try:
+        return await transport.complete(PROMPT, answer_format)
+    finally:
+        await transport.aclose()
+
+
+async def test_a_transport_that_was_never_used_closes():
+    transport = LitellmTransport("openai/x")
+    await transport.aclose()
+    assert transport.model == "openai/x"
+
+
+async def test_missing_litellm_names_the_install_line(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(PluginError, match=r"pip install 'clerp\[litellm\]'"):
+        await LitellmTransport("openai/x").complete(PROMPT)
+
+
+async def test_a_good_answer_names_the_providers_request(fake: FakeLlm):
+    fake.answers(chat(GOOD_ANSWER, headers={"X-Request-Id": "req-9"}), chat(GOOD_ANSWER))
+    assert (await complete()).request_id == "req-9"
+    assert (await complete()).request_id == "chatcmpl-1"
+
+
+async def test_the_parameters_on_record_are_those_that_were_sent(fake: FakeLlm):
+    fake.respond = always_good
+    plain, reasoning = await complete(), await complete("openai/gpt-5.5")
+    assert plain.parameters == {"temperature": 0, "max_tokens": 120}
+    # It takes no temperature, and calls the other one otherwise.
+    assert reasoning.parameters == {"max_completion_tokens": 120}
+    for answer, request in zip((plain, reasoning), fake.requests, strict=True):
+        names = {"temperature", "max_tokens", "max_completion_tokens"}
+        assert answer.parameters == {k: v for k, v in request.items() if k in names}
+
+
+@pytest.mark.parametrize("answer_format", ["json_schema", "json_object", "text"])
+async def test_the_format_is_sent_and_recorded(fake: FakeLlm, answer_format: AnswerFormat):
+    fake.answers(chat(GOOD_ANSWER))
+    assert (await complete(answer_format=answer_format)).answer_format == answer_format
+    assert fake.received[0].format == answer_format
+
+
+async def test_a_format_that_would_be_dropped_in_silence_is_not_asked_for(
+    fake: FakeLlm, monkeypatch: pytest.MonkeyPatch
+):
+    transport = LitellmTransport("petals/some-model")
+    with pytest.raises(FormatError, match="knows no response_format"):
+        await transport.complete(PROMPT)
+    await transport.aclose()
+    assert fake.requests == []
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind"),
+    [
+        (error(401), DeniedError),
+        (error(402), DeniedError),
+        (error(403), DeniedError),
+        (error(404), DeniedError),
+        (error(429, "You exceeded your current quota", code="insufficient_quota"), DeniedError),
+        (error(400, "'response_format' of type 'json_schema' is not supported"), FormatError),
+        (error(400, "maximum context length is 4096 tokens"), TransportError),
+        (error(408), BusyError),
+        (error(500), BusyError),
+        (error(529), BusyError),
+        (Reply(b"<html>login</html>"), BusyError),
+        (Reply(b'{"choices": [{"mess'), BusyError),
+        (Reply(resets=True), BusyError),
+        (chat("x" * 1_000_000), AnswerError),
+    ],
+)
+async def test_every_fault_has_its_type_and_is_asked_once(
+    fake: FakeLlm, reply: Reply, kind: type[ClerpError]
+):
+    fake.answers(reply)
+    with pytest.raises(ClerpError) as caught:
+        await complete()
+    assert type(caught.value) is kind
+    assert len(fake.requests) == 1
+
+
+@pytest.mark.parametrize("status", [429, 500, 503, 529])
+async def test_the_wait_that_the_provider_asks_for_is_known(fake: FakeLlm, status: int):
+    fake.answers(error(status, retry_after="7"), error(status))
+    waits: list[float | None] = []
+    for _ in range(2):
+        with pytest.raises(BusyError) as caught:
+            await complete()
+        waits.append(caught.value.retry_after)
+    assert waits == [7.0, None]
+
+
+async def test_an_answer_that_is_none_says_what_it_cost(fake: FakeLlm):
+    fake.answers(chat(None))
+    with pytest.raises(AnswerError, match="the answer is empty") as caught:
+        await complete()
+    assert caught.value.details["cost_usd"] == pytest.approx(0.000114)
+    assert caught.value.details["prompt_tokens"] == 600
+
+
+async def test_a_server_that_drips_is_given_up(fake: FakeLlm):
+    fake.answers(Reply({}, drips=0.05))
+    started = time.monotonic()
+    with pytest.raises(BusyError, match=r"no answer within 0\.3 s"):
+        await complete(timeout=0.3)
+    assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize("status", [200, 401, 429, 500])
+async def test_a_key_that_the_provider_echoes_is_nowhere(
+    fake: FakeLlm, status: int, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+):
+    fake.respond = lambda asked: echo_key(asked, status)
+    try:
+        shown = repr(await complete())
+    except TransportError as fault:
+        shown = "".join(traceback.format_exception(fault))
+    assert fake.received[0].key == CANARY
+    assert CANARY not in shown + "".join(capfd.readouterr()) + caplog.text
+
+
+async def test_a_provider_that_litellm_does_not_know_is_denied():
+    with pytest.raises(DeniedError, match="LLM Provider NOT provided"):
+        await complete("nonesuch/model")
+
+
+async def test_64_calls_run_at_once(fake: FakeLlm):
+    fake.respond, fake.latency = always_good, 1.0
+    transport = LitellmTransport("openai/gpt-4o-mini")
+    await asyncio.gather(*[transport.complete(PROMPT) for _ in range(64)])
+    await transport.aclose()
+    assert fake.most_at_once > 32
