@@ -114,6 +114,7 @@ class Asker:
             completion = self._describe_useless(useless)
             verdict = _Verdict(complaint=useless.what)
         except BaseException:
+            # Whatever ends it, a cancellation too: nobody could ask until the lease has run out.
             await asyncio.shield(self.ledger.release(inquiry.key, self.owner))
             raise
         else:
@@ -179,12 +180,12 @@ class Asker:
                 reservation.settle(None)
             reservation.release()
             raise
-        except BaseException:
-            # Whoever is interrupted does not know whether the provider answers.
+        else:
+            reservation.settle(self._price(completion))
+            return completion
+        finally:
+            # Only the first counts. Who is interrupted does not know whether the provider answers.
             reservation.settle(None)
-            raise
-        reservation.settle(self._price(completion))
-        return completion
 
     async def _reserve(self, prompt: Prompt) -> Reservation:
         most = 0.0 if self.price is None else estimate_most(prompt, self.price, self.max_tokens)

@@ -110,7 +110,7 @@ def test_a_label_that_repeats_a_part_of_the_instructions_is_an_echo():
         "I cannot help with that",
         "I'm sorry, I can't",
         "Sorry, no label",
-        "As an AI I decline",
+        "As a language model I decline",
         "unable to determine",
         "No clear common pattern",
         "insufficient evidence",
