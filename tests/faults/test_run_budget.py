@@ -121,7 +121,7 @@ def test_a_dry_run_asks_and_writes_nothing(
     before = take_stock(place.folder)
     outcome = label("--dry-run", "--budget", BUDGET)
     assert outcome.code == 0
-    assert "US dollars" in outcome.out
+    assert "US$" in outcome.out
     assert fake.n_connections == 0
     assert take_stock(place.folder) == before
     figures.note("--dry-run", "nothing is sent or written", "0 connections, 0 files")
