@@ -101,7 +101,7 @@ def test_what_a_run_cost_is_shown_and_on_record(run: Run, fake: FakeLlm) -> None
 def test_without_a_model_there_is_no_table_of_costs(run: Run) -> None:
     outcome = run("label", "graph.json")
     assert outcome.code == 0
-    assert "US dollars" not in outcome.out
+    assert "US$" not in outcome.out
     assert read_record()["costs"] == []
 
 
