@@ -2,19 +2,15 @@
 
 from typing import TYPE_CHECKING
 
+from clerp.lazy import import_when_used
+
 if TYPE_CHECKING:
     from clerp.labeled import LabeledGraph
     from clerp.pipeline import label, route
 
 __all__ = ["LabeledGraph", "label", "route"]
 
-_HOMES = {"LabeledGraph": "clerp.labeled", "label": "clerp.pipeline", "route": "clerp.pipeline"}
+_HOMES = {"LabeledGraph": "labeled", "label": "pipeline", "route": "pipeline"}
 
-
-def __getattr__(name: str) -> object:
-    # `import clerp` stays cheap: what is public is imported when it is first used.
-    from importlib import import_module
-
-    if name not in _HOMES:
-        raise AttributeError(f"module 'clerp' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+# `import clerp` stays cheap: what is public is imported when it is first used.
+__getattr__ = import_when_used(__name__, _HOMES)

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from clerp.lazy import import_when_used
+
 if TYPE_CHECKING:
     from clerp.evaluation.parts import Part, select_part
     from clerp.evaluation.roles import RolesReport, evaluate_roles
@@ -30,11 +32,5 @@ _HOMES = {
     "sweep_protocol": "sweep",
 }
 
-
-def __getattr__(name: str) -> object:
-    # The command line lists these commands without importing what they run.
-    from importlib import import_module
-
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+# The command line lists these commands without importing what they run.
+__getattr__ = import_when_used(__name__, _HOMES)

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from clerp.lazy import import_when_used
+
 if TYPE_CHECKING:
     from clerp.ledger.engine import BUSY_TIMEOUT_SECONDS
     from clerp.ledger.group_commit import GroupCommit
@@ -59,11 +61,5 @@ _HOMES = {
     "open_ledger": "opening",
 }
 
-
-def __getattr__(name: str) -> object:
-    # SQLAlchemy is imported by those who open a ledger, not by those who show where one is.
-    from importlib import import_module
-
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+# SQLAlchemy is imported by those who open a ledger, not by those who show where one is.
+__getattr__ = import_when_used(__name__, _HOMES)

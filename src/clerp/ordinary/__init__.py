@@ -6,6 +6,8 @@ depends on nothing but its own evidence.
 
 from typing import TYPE_CHECKING
 
+from clerp.lazy import import_when_used
+
 if TYPE_CHECKING:
     from clerp.ordinary.contexts import OrdinaryContexts, join_sides
     from clerp.ordinary.corpus import Document, read_documents
@@ -40,11 +42,5 @@ _HOMES = {
     "write_ordinary": "making",
 }
 
-
-def __getattr__(name: str) -> object:
-    # The command line imports this package to know its command, and nothing that counts or reads.
-    from importlib import import_module
-
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+# The command line imports this package to know its command, and nothing that counts or reads.
+__getattr__ = import_when_used(__name__, _HOMES)
