@@ -84,7 +84,8 @@ class Settings(BaseModel):
     method: str = "max-act-logits"
     """How the model is asked: `max-act-logits`, `acts-top20` or `token-act-pairs`."""
     context: Context = "none"
-    """`graph`: the model sees the graph's prompt, too, and where the feature fires in it."""
+    """`graph`: the model sees the graph's prompt, too, where the feature fires in it, and the names
+    of its strongest neighbours."""
     refine: str | None = None
     """A small model, named as `llm`, that words the labels of tier 1 better."""
     fallback_model: str | None = None

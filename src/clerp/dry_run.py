@@ -10,8 +10,9 @@ from clerp.labelers.llm import LlmLabeler, Preview
 from clerp.ledger import Ledger
 from clerp.llm.costs import Estimate, estimate_run
 from clerp.llm.transport import MAX_TOKENS
-from clerp.naming import make_request, open_labelers
+from clerp.naming import open_labelers
 from clerp.pool import Pool
+from clerp.requests import Requests
 from clerp.router import Tier
 
 
@@ -26,13 +27,14 @@ async def estimate_pools(
     previews: defaultdict[Tier, list[Preview]] = defaultdict(list)
     async with open_labelers(settings, ledger, ask=False) as labelers:
         for pool in pools:
+            requests = Requests(pool, settings)
             for feature, route in pool.routes.items():
                 labeler = labelers.get(route.tier)
                 known = isinstance(pool.known[feature], FeatureEvidence)
                 if route.role == "artefact" or not known:
                     continue
                 if isinstance(labeler, LlmLabeler | RefiningLabeler | FallbackLabeler):
-                    preview = await labeler.preview(make_request(pool, feature, settings))
+                    preview = await labeler.preview(await requests.make(feature))
                     if preview is not None:
                         previews[route.tier].append(preview)
     return {tier: _add_up(found) for tier, found in sorted(previews.items())}

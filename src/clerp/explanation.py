@@ -13,10 +13,11 @@ from clerp.evidence import EvidenceGap, FeatureEvidence
 from clerp.feature import FeatureId
 from clerp.graph import FeatureNode
 from clerp.ledger import Ledger
-from clerp.naming import Labelers, make_request, name_feature, open_labelers
+from clerp.naming import Labelers, name_feature, open_labelers
 from clerp.outcome import LabeledFeature
 from clerp.plugins import Embedder, Ledgered, find
 from clerp.pool import Pool
+from clerp.requests import Requests
 from clerp.router import name_null
 from clerp.router.duplicates import drop_near_duplicates
 from clerp.windows import Window, cut, parse_windows
@@ -126,8 +127,9 @@ async def explain_feature(
     """Gather what is behind one feature of a pool's first graph, asking no LLM."""
     graph, evidence = pool.graphs[0], pool.known[feature]
     async with open_labelers(settings, ledger, ask=False) as labelers:
-        labeled = await name_feature(pool, feature, labelers, settings)
-        prompt = _show_prompt(pool, feature, labelers, settings)
+        requests = Requests(pool, settings)
+        labeled = await name_feature(requests, feature, labelers)
+        prompt = await _show_prompt(requests, feature, labelers)
     known = isinstance(evidence, FeatureEvidence)
     contexts = read_peaks(evidence.top) if known else ()
     return Explanation(
@@ -146,12 +148,13 @@ async def explain_feature(
     )
 
 
-def _show_prompt(pool: Pool, feature: FeatureId, labelers: Labelers, settings: Settings) -> str:
+async def _show_prompt(requests: Requests, feature: FeatureId, labelers: Labelers) -> str:
+    pool = requests.pool
     labeler = labelers.get(pool.routes[feature].tier)
     known = isinstance(pool.known[feature], FeatureEvidence)
     if not known or not isinstance(labeler, Ledgered):
         return ""
-    return labeler.show_prompt(make_request(pool, feature, settings))
+    return labeler.show_prompt(await requests.make(feature))
 
 
 def _view_node(node: FeatureNode, pool: Pool) -> NodeView:

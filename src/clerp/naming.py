@@ -1,21 +1,20 @@
 """Every route to an outcome: the labeler of its tier is asked, or it is said why none is."""
 
 import asyncio
-import logging
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import cast
 
 from clerp.config import Settings
-from clerp.errors import ClerpError, LabelerError, UsageError
+from clerp.errors import LabelerError, UsageError
 from clerp.evidence import EvidenceGap, FeatureEvidence
 from clerp.feature import FeatureId
-from clerp.labelers import GraphContext, LabelRequest
 from clerp.labelers.combined import FallbackLabeler, RefiningLabeler
+from clerp.labelers.guard import ask_labeler
 from clerp.labelers.llm import Terms, open_llm
 from clerp.labelers.token_frequency import hint
-from clerp.labels import Abstention, Label
+from clerp.labels import Abstention
 from clerp.ledger import Ledger
 from clerp.llm.budget import Budget
 from clerp.llm.prices import Price
@@ -23,10 +22,9 @@ from clerp.outcome import LabeledFeature, Status
 from clerp.plugins import Labeler, Ledgered, find
 from clerp.pool import Pool
 from clerp.progress import Progress, ReportProgress
+from clerp.requests import Requests
 from clerp.router import Route, Tier
 
-_log = logging.getLogger("clerp")
-_MAX_FAULT_CHARS = 200
 REFINER = "small-llm"
 """The method that words labels of tier 1 better."""
 
@@ -70,6 +68,11 @@ def _make_labelers(
     settings: Settings, terms: Terms, *, ask: bool
 ) -> list[tuple[Labeler, Sequence[Tier]]]:
     llm = _make_llm(settings, terms, ask=ask)
+    if settings.llm_all and settings.refine:
+        raise UsageError(
+            "refine words labels of tier 1 better, and with llm_all there are none",
+            remedy="Leave out one of the two",
+        )
     if llm and settings.llm_all:
         return [(llm, (1, 2, 3))]
     first: Labeler = find("labelers", settings.labeler)
@@ -111,12 +114,13 @@ async def name_features(
     Raises:
         ClerpError: The ledger failed, or something else that concerns every feature.
     """
+    requests = Requests(pool, settings)
     at_once = asyncio.Semaphore(settings.concurrency)
     named: dict[FeatureId, LabeledFeature] = {}
 
     async def name(feature: FeatureId) -> None:
         async with at_once:
-            named[feature] = await name_feature(pool, feature, labelers, settings)
+            named[feature] = await name_feature(requests, feature, labelers)
         report(Progress("label", len(named), len(pool.routes)))
 
     report(Progress("label", 0, len(pool.routes)))
@@ -130,13 +134,14 @@ async def name_features(
 
 
 async def name_feature(
-    pool: Pool, feature: FeatureId, labelers: Labelers, settings: Settings
+    requests: Requests, feature: FeatureId, labelers: Labelers
 ) -> LabeledFeature:
     """Ask the labeler of a feature's tier, if it has one and the evidence is worth asking about.
 
     Raises:
         ClerpError: As `name_features`.
     """
+    pool = requests.pool
     evidence, route = pool.known[feature], pool.routes[feature]
     if isinstance(evidence, EvidenceGap):
         return LabeledFeature(feature, route, "needs_review", None, route.reason, "", "", "")
@@ -146,9 +151,9 @@ async def name_feature(
     if labeler is None:
         missing = "no LLM configured" if route.tier == 2 else "obscure: no window is alike enough"
         return _unnamed(route, evidence, "needs_review", Abstention("", missing))
-    request = make_request(pool, feature, settings)
+    request = await requests.make(feature)
     try:
-        answer = await _ask(labeler, request)
+        answer = await ask_labeler(labeler, request)
     except LabelerError as fault:
         return _unnamed(
             route, evidence, "failed", Abstention(labeler.name, str(fault), dict(fault.details))
@@ -166,53 +171,6 @@ async def name_feature(
         evidence_digest=evidence.digest,
         details=answer.details,
     )
-
-
-def make_request(pool: Pool, feature: FeatureId, settings: Settings) -> LabelRequest:
-    """Gather what a labeler is given of a feature that there is evidence of."""
-    nodes = [node for graph in pool.graphs for node in graph.nodes_of(feature)]
-    activations = [float(node.activation) for node in nodes if node.activation is not None]
-    return LabelRequest(
-        evidence=cast(FeatureEvidence, pool.known[feature]),
-        route=pool.routes[feature],
-        logit_edges=pool.logit_edges(feature),
-        activations=tuple(sorted(activations)),
-        context=_describe_context(pool, feature) if settings.context == "graph" else None,
-    )
-
-
-def _describe_context(pool: Pool, feature: FeatureId) -> GraphContext:
-    """Describe the first of the graphs that have the feature."""
-    graph = next(graph for graph in pool.graphs if graph.nodes_of(feature))
-    positions = sorted({node.ctx_idx for node in graph.nodes_of(feature)})
-    return GraphContext(graph.prompt_tokens, tuple(positions))
-
-
-async def _ask(labeler: Labeler, request: LabelRequest) -> Label | Abstention:
-    """Ask a labeler that anybody may have written; whatever goes wrong in it is its own."""
-    try:
-        answer = cast(object, await labeler.label(request))
-    except ClerpError:
-        raise
-    except (Exception, asyncio.CancelledError) as fault:
-        if isinstance(fault, asyncio.CancelledError) and _is_cancelled():
-            raise
-        _log.debug("%s broke at %s", labeler.name, request.evidence.feature, exc_info=True)
-        said = " ".join(f"{type(fault).__name__}: {fault}".split())[:_MAX_FAULT_CHARS]
-        raise LabelerError(f"the labeler {labeler.name!r} broke: {said}") from fault
-    if not isinstance(answer, Label | Abstention):
-        raise LabelerError(
-            f"the labeler {labeler.name!r} answered {type(answer).__name__}, which is neither a "
-            "label nor an abstention"
-        )
-    return answer
-
-
-def _is_cancelled() -> bool:
-    # A labeler that lets the cancellation of a task of its own escape has not been cancelled; a
-    # task group would take the feature for done.
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 def _unnamed(

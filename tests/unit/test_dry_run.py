@@ -15,8 +15,8 @@ from clerp.labelers.llm import open_llm
 from clerp.ledger import Ledger, open_ledger
 from clerp.llm.costs import Estimate
 from clerp.llm.transport import MAX_TOKENS
-from clerp.naming import make_request
 from clerp.pool import Pool
+from clerp.requests import Requests
 from clerp.router import Tier
 
 # Nobody listens there, and nobody is asked.
@@ -49,9 +49,10 @@ async def answer(ledger: Ledger, *features: Any) -> None:
         model=labeler.transport.model,
         parameters=labeler.transport.parameters,
     )
+    requests = Requests(POOL, Settings())
     asking = replace(labeler, transport=script).with_ledger(ledger)
     for feature in features:
-        await asking.label(make_request(POOL, feature, Settings()))
+        await asking.label(await requests.make(feature))
 
 
 @pytest.mark.parametrize(

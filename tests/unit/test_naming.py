@@ -1,5 +1,4 @@
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +24,7 @@ from clerp.labelers import LabelRequest
 from clerp.labels import Abstention, Label
 from clerp.naming import name_feature, name_features
 from clerp.progress import Progress, ignore_progress
+from clerp.requests import Requests
 from clerp.router import Role
 from clerp.testing import FakeLabeler
 
@@ -57,15 +57,14 @@ def returning(answer: object) -> Stranger:
 
 
 async def name_first(labeler: Any, role: Any = "input", **labelers: Any):
-    return await name_feature(
-        make_pool(role), FIRST, labelers.get("labelers", {1: labeler}), Settings()
-    )
+    requests = Requests(make_pool(role), Settings())
+    return await name_feature(requests, FIRST, labelers.get("labelers", {1: labeler}))
 
 
 async def test_a_label_is_the_outcome_with_all_that_it_rests_on():
     label = make_label(details={"cost_usd": 0.5})
     pool = make_pool("input")
-    outcome = await name_feature(pool, FIRST, {1: returning(label)}, Settings())
+    outcome = await name_feature(Requests(pool, Settings()), FIRST, {1: returning(label)})
     assert (outcome.status, outcome.label, outcome.hint) == ("labeled", label, "")
     assert (outcome.reason, outcome.method) == (label.explanation, label.method)
     assert outcome.details == {"cost_usd": 0.5}
@@ -89,7 +88,7 @@ async def test_a_gap_goes_to_review_with_nothing_to_go_by():
     gap = EvidenceGap(FIRST, "lost")
     labeler = FakeLabeler()
     pool = make_pool("obscure", known={FIRST: gap})
-    outcome = await name_feature(pool, FIRST, {3: labeler}, Settings())
+    outcome = await name_feature(Requests(pool, Settings()), FIRST, {3: labeler})
     assert (outcome.status, outcome.label, outcome.method) == ("needs_review", None, "")
     assert (outcome.hint, outcome.evidence_digest) == ("", "")
     assert outcome.reason == outcome.route.reason
@@ -127,31 +126,6 @@ async def test_the_labeler_of_the_tier_is_asked_and_no_other(role: str, asked: i
     }
 
 
-async def test_a_labeler_is_given_evidence_route_and_the_edges_of_the_pool():
-    pool = make_pool("output", graphs=[read_graph(build_graph(n_features=1))])
-    labeler = FakeLabeler()
-    await name_feature(pool, FIRST, {1: labeler}, Settings())
-    (request,) = labeler.asked
-    assert request.evidence is pool.known[FIRST]
-    assert request.route is pool.routes[FIRST]
-    assert request.logit_edges == pool.logit_edges(FIRST) != ()
-    nodes = pool.graphs[0].nodes_of(FIRST)
-    assert request.activations == tuple(node.activation for node in nodes) != ()
-    assert request.context is None
-
-
-async def test_a_labeler_is_given_the_graph_where_that_is_asked_for():
-    pool = make_pool("cross")
-    labeler = FakeLabeler()
-    await name_feature(pool, FIRST, {2: labeler}, Settings(context="graph"))
-    context = labeler.asked[0].context
-    assert context is not None
-    graph = pool.graphs[0]
-    assert context.tokens == graph.prompt_tokens
-    assert context.positions == tuple(sorted({n.ctx_idx for n in graph.nodes_of(FIRST)}))
-    assert context.neighbours == ()
-
-
 async def test_a_failure_keeps_what_was_paid_before_it():
     fault = AnswerError("no label", details={"cost_usd": 0.5})
     outcome = await name_first(raising(fault))
@@ -172,49 +146,6 @@ async def test_a_labeler_that_breaks_makes_its_feature_failed(fault: LabelerErro
     assert (outcome.status, outcome.label) == ("failed", None)
     assert (outcome.reason, outcome.method) == ("here: it broke. Mend it", "stranger")
     assert outcome.hint
-
-
-class LockedError(Exception):
-    def __str__(self) -> str:
-        return "  locked\r\n\tagain\u2028" + "x" * 10_000
-
-
-@pytest.mark.parametrize(
-    ("fault", "said"),
-    [
-        (ZeroDivisionError("a\nfault"), "ZeroDivisionError: a fault"),
-        (TimeoutError(), "TimeoutError:"),
-        (AssertionError("no"), "AssertionError: no"),
-        (StopAsyncIteration(), "StopAsyncIteration:"),
-        (asyncio.CancelledError("its own task"), "CancelledError: its own task"),
-        (ExceptionGroup("several", [ValueError("v")]), "ExceptionGroup: several"),
-        (LockedError(), "LockedError: locked again xxx"),
-    ],
-    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
-)
-async def test_any_other_exception_is_one_short_line(fault: Exception, said: str):
-    outcome = await name_first(raising(fault))
-    start = "the labeler 'stranger' broke: "
-    assert outcome.status == "failed"
-    assert outcome.reason.startswith(start + said)
-    assert len(outcome.reason.splitlines()) == 1
-    assert len(outcome.reason) <= len(start) + 200
-
-
-async def test_a_strangers_traceback_is_kept_for_whoever_debugs(caplog: pytest.LogCaptureFixture):
-    with caplog.at_level(logging.DEBUG, "clerp"):
-        await name_first(raising(ZeroDivisionError("deep")))
-    assert "ZeroDivisionError: deep" in caplog.text
-    assert "stranger broke at 0_10" in caplog.text
-
-
-@pytest.mark.parametrize(
-    ("answer", "kind"), [(None, "NoneType"), ("Texas", "str"), ({"text": "Texas"}, "dict")]
-)
-async def test_an_answer_of_another_type_is_a_failure(answer: object, kind: str):
-    outcome = await name_first(returning(answer))
-    assert (outcome.status, outcome.label) == ("failed", None)
-    assert outcome.reason.startswith(f"the labeler 'stranger' answered {kind}, which is neither")
 
 
 async def name_all(labeler: Any, n: int = 6, concurrency: int = 8, report: Any = ignore_progress):

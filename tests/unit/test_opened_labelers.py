@@ -108,6 +108,13 @@ async def test_what_is_said_of_a_model_that_is_not_named_is_refused(
             pass
 
 
+async def test_a_refiner_of_labels_that_there_will_not_be_is_refused(ledger: Ledger):
+    settings = with_llm(llm_all=True, refine="http:small@http://127.0.0.1:9/v1")
+    with pytest.raises(UsageError, match="refine words labels of tier 1"):
+        async with open_labelers(settings, ledger):
+            pass
+
+
 async def test_a_model_that_is_not_asked_needs_no_address(ledger: Ledger):
     settings = Settings(llm="http:big", refine="http:small", fallback_model="http:other")
     async with open_labelers(settings, ledger, ask=False) as labelers:

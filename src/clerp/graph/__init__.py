@@ -6,6 +6,7 @@ from clerp.graph.flavour import Flavour, NodeKind, shorten
 from clerp.graph.influence import InfluenceShares
 from clerp.graph.links import LogitEdge
 from clerp.graph.model import AttributionGraph, FeatureNode
+from clerp.graph.neighbours import rank_neighbours
 from clerp.graph.reading import SCHEMA_VERSION, GraphInput, GraphObject, name_stem, read_graph
 from clerp.graph.shape import MetadataShape, NodePlace, RecordShape
 from clerp.graph.targets import (
@@ -41,6 +42,7 @@ __all__ = [
     "list_viewer_faults",
     "name_stem",
     "prepare_for_circuit_tracer",
+    "rank_neighbours",
     "read_graph",
     "shorten",
     "update_graph_index",
