@@ -1,11 +1,12 @@
 """Windows of text to unit vectors, each distinct text once."""
 
-import logging
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
-from importlib.resources import files
+from importlib.util import find_spec
+from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -15,7 +16,10 @@ from clerp.errors import PluginError, UsageError
 from clerp.plugins import Embedder
 
 if TYPE_CHECKING:
-    from wordllama.inference import WordLlamaInference  # pyright: ignore[reportMissingTypeStubs]
+    from tokenizers import Tokenizer
+
+_TEXTS = 512
+"""Texts that are cut to pieces at once; pieces take more room than the vector they give."""
 
 
 class WordLlamaEmbedder:
@@ -29,13 +33,37 @@ class WordLlamaEmbedder:
         if argument:
             raise UsageError(f"the wordllama embedder takes no argument, not {argument!r}")
         self.name = f"wordllama:l2_supercat-256@{version('wordllama')}"
-        self._model: WordLlamaInference | None = None
+        self._pieces: _WordPieces | None = None
 
     def embed(self, texts: Sequence[str]) -> Float32[np.ndarray, "text dimension"]:
         """Average the vectors of each text's word pieces; rows are not normalised."""
-        if self._model is None:
-            self._model = _load_wordllama()
-        return np.asarray(cast(Any, self._model).embed(list(texts)), dtype=np.float32)
+        if self._pieces is None:
+            self._pieces = _load_wordllama()
+        parts = [texts[i : i + _TEXTS] for i in range(0, len(texts), _TEXTS)]
+        means = [self._pieces.average(part) for part in parts]
+        return np.concatenate([self._pieces.average(()), *means])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _WordPieces:
+    tokenizer: "Tokenizer"
+    vectors: Float32[np.ndarray, "piece dimension"]
+
+    def average(self, texts: Sequence[str]) -> Float32[np.ndarray, "text dimension"]:
+        """Average the vectors of each text's pieces; a text without pieces gives zeros."""
+        tokenizer = cast(Any, self.tokenizer)
+        encoded = tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+        pieces: list[list[int]] = [encoding.ids for encoding in encoded]
+        lengths = np.array([len(ids) for ids in pieces], dtype=np.int64)
+        flat = np.array(list(chain.from_iterable(pieces)), dtype=np.int64)
+        starts = np.cumsum(lengths) - lengths
+        longest_first = np.argsort(-lengths, kind="stable")
+        sums = np.zeros((len(texts), self.vectors.shape[1]), dtype=np.float32)
+        # The first piece of every text, then the second of those that have one, and so on.
+        for place in range(int(lengths.max(initial=0))):
+            rows = longest_first[: np.count_nonzero(lengths > place)]
+            sums[rows] += self.vectors[flat[starts[rows] + place]]
+        return sums / np.maximum(lengths, 1)[:, np.newaxis].astype(np.float32)
 
 
 def embed_unit(texts: Sequence[str], embedder: Embedder) -> Float32[np.ndarray, "text dimension"]:
@@ -83,29 +111,15 @@ def _embeddable(text: str) -> str:
     return stripped or text[:1]
 
 
-def _load_wordllama() -> "WordLlamaInference":
-    with _root_logger_kept():
-        from tokenizers import Tokenizer
-        from wordllama.inference import (  # pyright: ignore[reportMissingTypeStubs]
-            WordLlamaInference,
-        )
-
-    package = files("wordllama")
-    tokenizer = cast(Any, Tokenizer).from_file(
+def _load_wordllama() -> _WordPieces:
+    # Found and not imported: that takes a sixth of a second and configures the root logger.
+    spec = find_spec("wordllama")
+    if spec is None or not spec.submodule_search_locations:
+        raise PluginError("wordllama is not installed", remedy="Install clerp again")
+    package = Path(spec.submodule_search_locations[0])
+    tokenizer = cast(Any, import_module("tokenizers")).Tokenizer.from_file(
         str(package / "tokenizers" / "l2_supercat_tokenizer_config.json")
     )
     path = str(package / "weights" / "l2_supercat_256.safetensors")
     weights = cast(Any, import_module("safetensors.numpy")).load_file(path)
-    return WordLlamaInference(weights["embedding.weight"], tokenizer)
-
-
-@contextmanager
-def _root_logger_kept() -> Generator[None]:
-    # Importing wordllama configures the root logger of whoever uses clerp.
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    try:
-        yield
-    finally:
-        root.handlers[:] = handlers
-        root.setLevel(level)
+    return _WordPieces(tokenizer, weights["embedding.weight"].astype(np.float32))

@@ -117,9 +117,12 @@ def readable(tokens: Sequence[str]) -> tuple[str, ...]:
 
 def detect_spelling(tokens: Iterable[str]) -> Spelling:
     """Decide how tokens are written, from all tokens of a sequence or record together."""
-    pieces = [token for token in tokens if not is_special(token)]
+    spelled = list(tokens)
+    if _needs_no_reading("".join(spelled)):
+        return Spelling()
+    pieces = [token for token in spelled if not is_special(token)]
     text = _SURROGATE.sub("�", "".join(pieces))
-    if text.isascii() and "\\x" not in text:
+    if _needs_no_reading(text):
         return Spelling()
     if _is_byte_level(pieces, text):
         return Spelling("byte-level")
@@ -128,6 +131,10 @@ def detect_spelling(tokens: Iterable[str]) -> Spelling:
         escaped="\\x" in text and _has_escaped_characters(pieces),
         drawn_space="⏎" in text and _REAL_SPACE.search(text) is None,
     )
+
+
+def _needs_no_reading(text: str) -> bool:
+    return text.isascii() and "\\x" not in text
 
 
 @lru_cache(maxsize=65536)

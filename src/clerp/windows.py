@@ -2,8 +2,9 @@
 
 import re
 import unicodedata
-from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache, lru_cache
 from itertools import accumulate
 from typing import NamedTuple
@@ -87,18 +88,63 @@ def split_words(example: ActivationExample) -> tuple[Word, ...]:
 # A few: a question of an LLM is written twice in a row, and reads the same examples.
 @lru_cache(maxsize=64)
 def _split_tokens(tokens: tuple[str, ...]) -> tuple[Word, ...]:
-    text = "".join(tokens)
-    ends = list(accumulate(map(len, tokens)))
-    # The last token that ends where a token does: it, or the last empty one behind it.
-    last = {end: token for token, end in enumerate(ends)}
-    return tuple(
-        Word(
-            text[start:stop],
-            bisect_right(ends, start),
-            last[stop] if stop in last else bisect_right(ends, stop - 1),
+    split = split_tokens(tokens)
+    return tuple(split.word(i) for i in range(len(split.spans)))
+
+
+@dataclass(frozen=True, slots=True)
+class SplitTokens:
+    """Tokens parted to words, most of which are wanted as text only."""
+
+    text: str
+    """Of all tokens."""
+    masked: str
+    """The same, with stand-ins for what is a word whatever it is written with."""
+    ends: Sequence[int]
+    """Where in the text each token ends."""
+    spans: Sequence[tuple[int, int]]
+    """Where in the text each word starts and ends."""
+
+    def read(self, start: int, stop: int | None = None) -> list[str]:
+        """Return the texts of the words from one to before another, without bare spaces."""
+        text, masked = self.text, self.masked
+        return [
+            text[first:end]
+            for first, end in self.spans[start:stop]
+            # Nearly all words are told apart from spaces by their first character.
+            if masked[first] != _SPACE or not is_bare_space(text[first:end])
+        ]
+
+    def word(self, number: int) -> Word:
+        """Return a word with the tokens that it touches."""
+        start, stop = self.spans[number]
+        # Where a token ends with the word it is the last one, or the last empty one behind it.
+        last = bisect_right(self.ends, stop) - 1
+        ends_there = last >= 0 and self.ends[last] == stop
+        return Word(
+            self.text[start:stop],
+            bisect_right(self.ends, start),
+            last if ends_there else last + 1,
         )
-        for start, stop in _spans(tokens, ends)
-    )
+
+    def find(self, token: int) -> int | None:
+        """Return the number of the word that `word_at` finds at a token."""
+        start = self.ends[token - 1] if token else 0
+        # Words that start at the token or just before: two, as an empty token is in both.
+        near = bisect_left(self.spans, (start + 1,))
+        numbers = range(max(0, near - 2), min(len(self.spans), near + 2))
+        words = [self.word(i) for i in numbers]
+        found = word_at(words, token)
+        return None if found is None else numbers[words.index(found)]
+
+
+def split_tokens(tokens: Sequence[str]) -> SplitTokens:
+    """Part tokens to words as `split_words` does."""
+    text = "".join(tokens)
+    is_plain = "<" not in text and not any(map(str.isspace, tokens))
+    masked = text if is_plain else "".join(map(_mask, tokens))
+    ends = list(accumulate(map(len, tokens)))
+    return SplitTokens(text, masked, ends, _find_spans(masked, ends))
 
 
 def word_at(words: Sequence[Word], token: int) -> Word | None:
@@ -138,22 +184,29 @@ def _pattern() -> re.Pattern[str]:
     letter = rf"[^\W_{_UNSPACED}]"
     joined = rf"(?:[{marks}\u200c\u200d]|['’ʼ](?={letter}|[{marks}\u200c\u200d]))"
     return re.compile(
-        rf"(?P<unspaced>[{_UNSPACED}]+)"
+        # For speed: nothing starts at a space, and most words are of plain letters.
+        r"(?! )(?:[A-Za-z0-9]++(?!['\x80-\U0010ffff])"
+        rf"|(?P<unspaced>[{_UNSPACED}]+)"
         rf"|{letter}+(?:{joined}{letter}*)*"
         rf"|{_SPECIAL_FIRST}{_SPECIAL_REST}*|{_SPACE}+|[{_LINE_BREAKS}]+"
         r"|[\U0001f1e6-\U0001f1ff]{2}"
-        r"|(?P<mark>\S)(?:(?P=mark)|[\ufe0e\ufe0f\U0001f3fb-\U0001f3ff]|\u200d\S)*"
+        r"|(?P<mark>\S)(?:(?P=mark)|[\ufe0e\ufe0f\U0001f3fb-\U0001f3ff]|\u200d\S)*)"
     )
 
 
-def _spans(tokens: Sequence[str], ends: Sequence[int]) -> Iterator[tuple[int, int]]:
-    for match in _pattern().finditer("".join(map(_mask, tokens))):
+def _find_spans(masked: str, ends: Sequence[int]) -> list[tuple[int, int]]:
+    matches = _pattern().finditer(masked)
+    if masked.isascii():
+        return [match.span() for match in matches]
+    spans: list[tuple[int, int]] = []
+    for match in matches:
         start, stop = match.span()
         if match["unspaced"]:
             borders = sorted({end for end in ends if start < end < stop})
-            yield from zip((start, *borders), (*borders, stop), strict=True)
+            spans.extend(zip((start, *borders), (*borders, stop), strict=True))
         else:
-            yield start, stop
+            spans.append((start, stop))
+    return spans
 
 
 @lru_cache(maxsize=65536)

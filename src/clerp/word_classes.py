@@ -159,6 +159,8 @@ _PRONOUN_WORDS = (
     "i you he she it we they me him her us them my your his its our their mine yours hers ours "
     "theirs myself yourself himself herself itself ourselves themselves who whom whose"
 )
+_ARTICLE_WORDS = "a an the"
+_CONJUNCTION_WORDS = "and or but nor yet so because although while if that"
 _ORDINAL_WORDS = (
     "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth "
     "fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth twentieth hundredth"
@@ -170,17 +172,12 @@ _AUXILIARY_WORDS = (
 
 # Few forms of one function word, as `is / was / are`, say more when they are listed.
 PREPOSITIONS = WordClass("prepositions", "a preposition", _among(_PREPOSITION_WORDS), min_words=4)
-ARTICLES = WordClass("articles", "an article", _among("a an the"), min_words=4)
+ARTICLES = WordClass("articles", "an article", _among(_ARTICLE_WORDS), min_words=4)
 PRONOUNS = WordClass("pronouns", "a pronoun", _among(_PRONOUN_WORDS), min_words=4)
 AUXILIARIES = WordClass(
     "auxiliary verbs", "an auxiliary verb", _among(_AUXILIARY_WORDS), min_words=4
 )
-CONJUNCTIONS = WordClass(
-    "conjunctions",
-    "a conjunction",
-    _among("and or but nor yet so because although while if that"),
-    min_words=4,
-)
+CONJUNCTIONS = WordClass("conjunctions", "a conjunction", _among(_CONJUNCTION_WORDS), min_words=4)
 NAMES = WordClass("capitalised names", "a capitalised name", _is_capitalised, is_wide=True)
 
 _ordinal = _among(_ORDINAL_WORDS)
@@ -233,7 +230,12 @@ CLASSES = (*_NARROW, *_WIDE)
 """Every class but endings and scripts, which are made as words come."""
 
 
+_FUNCTION_WORDS = frozenset(
+    f"{_ARTICLE_WORDS} {_PREPOSITION_WORDS} {_PRONOUN_WORDS} {_AUXILIARY_WORDS} "
+    f"{_CONJUNCTION_WORDS}".split()
+)
+
+
 def is_function_word(word: str) -> bool:
     """Say whether an English word is found in any text, whatever it is about."""
-    classes = (ARTICLES, PREPOSITIONS, PRONOUNS, AUXILIARIES, CONJUNCTIONS)
-    return any(word_class.contains(word) for word_class in classes)
+    return normalise(word) in _FUNCTION_WORDS

@@ -1,4 +1,3 @@
-import logging
 import socket
 import subprocess
 import sys
@@ -187,37 +186,53 @@ def test_wordllama_refuses_an_argument_before_it_loads_anything():
         find("embedders", "wordllama:l3_supercat")
 
 
-def test_the_root_logger_belongs_to_who_uses_clerp():
-    # In a process of its own: what changes the logger is wordllama's first import, and only a
-    # logger that nobody has set up.
+def test_only_the_data_of_wordllama_is_used():
+    # Its import configures the root logger of whoever uses clerp, and takes longer than its data.
     code = """
 import logging, sys
 from clerp.embedding import WordLlamaEmbedder
-WordLlamaEmbedder().embed(["a"])
+assert WordLlamaEmbedder().embed(["a"]).any()
 root = logging.getLogger()
-assert "wordllama.inference" in sys.modules
+assert "wordllama" not in sys.modules
 assert (root.handlers, root.level) == ([], logging.WARNING), (root.handlers, root.level)
 """
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=60)
 
 
-def test_an_import_that_fails_leaves_the_root_logger_too(monkeypatch: pytest.MonkeyPatch):
-    class Meddling:
-        """An importer that meddles as wordllama does, and then has nothing."""
+def test_a_text_is_the_mean_of_its_pieces_as_wordllama_has_it():
+    code = """
+from importlib.resources import files
+import numpy as np
+from safetensors.numpy import load_file
+from tokenizers import Tokenizer
+from wordllama.inference import WordLlamaInference
+from clerp.embedding import WordLlamaEmbedder
+package = files("wordllama")
+tokenizer = str(package / "tokenizers" / "l2_supercat_tokenizer_config.json")
+weights = load_file(str(package / "weights" / "l2_supercat_256.safetensors"))
+theirs = WordLlamaInference(weights["embedding.weight"], Tokenizer.from_file(tokenizer))
+texts = ["Texas", "the capital of Texas", " ", "\\n", "\u5c0f", "a b " * 900, "x", "unbelievably"]
+np.testing.assert_array_equal(WordLlamaEmbedder().embed(texts), theirs.embed(texts))
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=60)
 
-        @staticmethod
-        def find_spec(name: str, *_: object) -> None:
-            if name.startswith("wordllama"):
-                root.addHandler(handler)
-                raise ModuleNotFoundError(name)
 
-    root, handler = logging.getLogger(), logging.NullHandler()
-    before, level = root.handlers[:], root.level
-    for name in [name for name in sys.modules if name.partition(".")[0] == "wordllama"]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setattr(sys, "meta_path", [Meddling, *sys.meta_path])
+def test_a_vector_does_not_depend_on_how_many_texts_are_embedded_at_once():
+    embedder = WordLlamaEmbedder()
+    texts = [f"word {i} " * (i % 7) for i in range(1100)]
 
-    with pytest.raises(ModuleNotFoundError):
+    vectors = embedder.embed(texts)
+
+    for i in (0, 1, 511, 512, 1099):
+        np.testing.assert_array_equal(embedder.embed([texts[i]])[0], vectors[i])
+
+
+def test_no_texts_are_no_rows():
+    assert WordLlamaEmbedder().embed([]).shape == (0, 256)
+
+
+def test_wordllama_that_is_gone_is_named(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("clerp.embedding.find_spec", lambda _: None)
+
+    with pytest.raises(PluginError, match="wordllama is not installed"):
         WordLlamaEmbedder().embed(["a"])
-
-    assert (root.handlers, root.level) == (before, level)

@@ -10,7 +10,9 @@ from clerp.windows import (
     Window,
     cut,
     cut_tokens,
+    is_bare_space,
     parse_windows,
+    split_tokens,
     split_words,
     word_at,
 )
@@ -189,3 +191,37 @@ def test_every_visible_token_has_a_word_that_holds_its_first_character(tokens: l
         if token.strip():
             assert word is not None
             assert token.strip()[0] in word.text
+
+
+# What makes words of its own, is no word, or belongs to what stands beside it.
+_PIECES = st.sampled_from(
+    [
+        "a",
+        "it",
+        "'s",
+        " the",
+        "'",
+        "é",
+        "\u0301",
+        "小的",
+        "",
+        " ",
+        "  ",
+        "\n",
+        ",",
+        ',"',
+        "<bos>",
+        "\ue0f2",
+    ]
+)
+
+
+@given(st.lists(_PIECES | st.text(max_size=4), min_size=1, max_size=10))
+def test_tokens_are_split_to_the_same_words_whether_as_words_or_as_text(tokens: list[str]):
+    words = split_words(example(*tokens))
+    split = split_tokens(tokens)
+
+    assert split.read(0) == [word.text for word in words if not is_bare_space(word.text)]
+    for token in range(len(tokens)):
+        number = split.find(token)
+        assert (None if number is None else split.word(number)) == word_at(words, token)

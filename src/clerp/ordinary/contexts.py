@@ -1,9 +1,10 @@
 """The words around a place as one vector, and what that vector is for an ordinary place."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Int64
 
 from clerp.embedding import embed_unit
 from clerp.errors import EvidenceError
@@ -12,12 +13,18 @@ from clerp.ordinary.text import OrdinaryText
 from clerp.plugins import Embedder
 from clerp.word_counts import normalise
 
+MAX_WORDS = 2**15
+"""Words whose vectors are kept: 32 MB with 256 numbers each, in at most twice the room."""
+
+_NO_WORD = 0
+"""Row of zeros, which fills up contexts that are shorter than others."""
+
 # Batches in half precision move a vector by nearly a hundredth of its length.
 _MIN_COSINE = 0.99
 
 
 class WordVectors:
-    """Vectors of words, less that of the mean word; each word is embedded once.
+    """Vectors of words, less that of the mean word; those of the last `MAX_WORDS` words are kept.
 
     Args:
         text: How words are spelled, and how common they are.
@@ -31,28 +38,58 @@ class WordVectors:
         self._text = text
         self._embedder = embedder
         self._center = center
-        self._vectors: dict[str, Float32[np.ndarray, " dimension"]] = {}
+        self._forget()
 
     def look_up(self, words: Iterable[str]) -> Float32[np.ndarray, "word dimension"]:
         """Return unit vectors less the mean one; zeros for words without content."""
-        normalised = [normalise(word) for word in words]
-        self._embed(sorted(set(normalised).difference(self._vectors)))
-        rows = [self._vectors[word] for word in normalised]
-        return np.array(rows, dtype=np.float32).reshape(len(rows), len(self._center))
+        rows = self._find_rows(words)
+        return self._vectors[rows]
 
     def weigh(self, words: Iterable[str]) -> Float32[np.ndarray, " word"]:
         """Return the weight of each word, smaller the more common it is."""
         return np.array([RARITY / (RARITY + self._text.rate(w)) for w in words], dtype=np.float32)
 
+    def add_up(self, contexts: Sequence[Sequence[str]]) -> Float32[np.ndarray, "context dimension"]:
+        """Return the weighted sum of each context's vectors."""
+        sizes = np.array([len(words) for words in contexts], dtype=np.int64)
+        rows = np.full((len(contexts), int(sizes.max(initial=0))), _NO_WORD)
+        present = np.arange(rows.shape[1]) < sizes[:, np.newaxis]
+        rows[present] = self._find_rows(chain.from_iterable(contexts))
+        return (self._vectors[rows] * self._weights[rows][:, :, np.newaxis]).sum(axis=1)
+
+    def _find_rows(self, words: Iterable[str]) -> Int64[np.ndarray, " word"]:
+        normalised = list(map(normalise, words))
+        fresh = set(normalised).difference(self._rows)
+        if fresh and len(self._rows) + len(fresh) > MAX_WORDS:
+            self._forget()
+            fresh = set(normalised)
+        if fresh:
+            self._embed(sorted(fresh))
+        return np.array([self._rows[word] for word in normalised], dtype=np.int64)
+
+    def _forget(self) -> None:
+        self._rows: dict[str, int] = {}
+        self._vectors = np.zeros((_NO_WORD + 1, len(self._center)), dtype=np.float32)
+        self._weights = np.zeros(_NO_WORD + 1, dtype=np.float32)
+
     def _embed(self, words: Sequence[str]) -> None:
-        if not words:
-            return
         unit = embed_unit([self._text.spell(word) for word in words], self._embedder)
+        start = _NO_WORD + 1 + len(self._rows)
+        rows = range(start, start + len(words))
+        self._make_room(rows.stop)
         # One column where none of the words has content.
         present = unit.any(axis=1)
-        fresh = np.zeros((len(words), len(self._center)), dtype=np.float32)
-        fresh[present] = unit[present] - self._center
-        self._vectors.update(zip(words, fresh, strict=True))
+        self._vectors[start : rows.stop][present] = unit[present] - self._center
+        self._weights[start : rows.stop] = self.weigh(words)
+        self._rows.update(zip(words, rows, strict=True))
+
+    def _make_room(self, n: int) -> None:
+        room = len(self._weights)
+        if n > room:
+            # At least twice as much, for words come a few at a time.
+            more = max(n, 2 * room) - room
+            self._vectors = np.pad(self._vectors, ((0, more), (0, 0)))
+            self._weights = np.pad(self._weights, (0, more))
 
 
 class OrdinaryContexts:
@@ -77,8 +114,10 @@ class OrdinaryContexts:
         self.embedder = file.means.embedder
         self.digest = file.digest
         """sha256 of the file of means."""
-        self._means = file.means
+        self._spread = file.means.spread
         self._index: Mapping[str, int] = {word: i for i, word in enumerate(file.means.words)}
+        # The last row is that of any word.
+        self._matched = np.concatenate([file.means.matched, file.means.general[np.newaxis]])
         self._vectors = WordVectors(text, embedder, file.means.center.astype(np.float32))
 
     def word_vectors(self, words: Sequence[str]) -> Float32[np.ndarray, "word dimension"]:
@@ -97,20 +136,14 @@ class OrdinaryContexts:
             contexts: The words of each, at most `clerp.ordinary.corpus.REACH` of them for a
                 vector that is compared with means.
         """
-        distinct = sorted({word for context in contexts for word in context})
-        vectors = self._vectors.look_up(distinct)
-        vectors *= self._vectors.weigh(distinct)[:, np.newaxis]
-        row = {word: i for i, word in enumerate(distinct)}
-        sums = np.zeros((len(contexts), vectors.shape[1]), dtype=np.float32)
-        for i, context in enumerate(contexts):
-            sums[i] = vectors[[row[word] for word in context]].sum(axis=0)
-        return scale_to_unit(sums)
+        return scale_to_unit(self._vectors.add_up(contexts))
 
-    def mean_context(self, word: str, side: Side) -> Float32[np.ndarray, " dimension"]:
-        """Return the mean context of a word's occurrences; that of any word where it is rare."""
-        index = self._index.get(normalise(word))
-        means = self._means.general if index is None else self._means.matched[index]
-        return means[SIDES.index(side)].astype(np.float32)
+    def mean_contexts(
+        self, words: Sequence[str], side: Side
+    ) -> Float32[np.ndarray, "word dimension"]:
+        """Return the mean context of each word's occurrences; of a rare one, that of any word."""
+        rows = [self._index.get(normalise(word), -1) for word in words]
+        return self._matched[rows, SIDES.index(side)].astype(np.float32)
 
     def pair_spread(self, side: Side) -> float:
         """Return the standard deviation of the dot product of two ordinary contexts.
@@ -118,7 +151,7 @@ class OrdinaryContexts:
         The general mean is taken from each; the contexts are independent. With M the mean of
         r r^T over such residuals r, it is the root of the sum of squares of M.
         """
-        return float(self._means.spread[SIDES.index(side)])
+        return float(self._spread[SIDES.index(side)])
 
 
 def join_sides(

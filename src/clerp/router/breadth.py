@@ -12,7 +12,7 @@ from clerp.ordinary.passages import WIDTH, load_passages
 from clerp.router.residuals import measure_residuals
 from clerp.router.route import Breadth, Held, Role
 from clerp.router.signals import CLEAR_CLASS, Membership, Signals
-from clerp.router.surroundings import Surroundings, read_surroundings
+from clerp.router.surroundings import Surroundings, read_surroundings, recall_surroundings
 from clerp.router.yardstick import Yardstick, to_unit
 from clerp.word_classes import CLASSES
 from clerp.word_counts import normalise
@@ -65,7 +65,7 @@ class BreadthMeter:
         """
         if not known.lower or role in ("obscure", "artefact"):
             return None
-        top = [read_surroundings(example) for example in known.top]
+        top = [recall_surroundings(example) for example in known.top]
         patterns = list(self._find_patterns(role, top, signals))
         if not patterns:
             return None

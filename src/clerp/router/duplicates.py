@@ -4,9 +4,9 @@ Reading drops examples whose contexts are equal (`clerp.evidence.parsing`); text
 quote one another, and carry the same notice with another date. Such examples tell a thing once.
 """
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Sized
 from dataclasses import dataclass
+from functools import lru_cache
 from math import inf, isfinite
 
 from clerp.evidence import ActivationExample
@@ -61,25 +61,33 @@ class _Contexts:
     """The contexts met so far, by their shingles."""
 
     def __init__(self) -> None:
-        self._sizes: list[int] = []
-        self._holding: dict[_Shingle, list[int]] = {}
+        self._contexts: list[set[_Shingle]] = []
+        self._met: set[_Shingle] = set()
 
     def add(self, example: ActivationExample) -> bool:
         """Take in an example's context and say whether it is a new one."""
         shingles = set(_cut_shingles(example))
-        shared = Counter(i for shingle in shingles for i in self._holding.get(shingle, ()))
-        if any(n >= self._find_cut(len(shingles), i) for i, n in shared.items()):
+        # Hardly any context shares as many with all others together.
+        shared = shingles & self._met
+        if len(shared) >= MIN_SHARED and any(
+            len(shared & other) >= _find_cut(shingles, other) for other in self._contexts
+        ):
             return False
-        for shingle in shingles:
-            self._holding.setdefault(shingle, []).append(len(self._sizes))
-        self._sizes.append(len(shingles))
+        self._contexts.append(shingles)
+        self._met |= shingles
         return True
 
-    def _find_cut(self, size: int, other: int) -> float:
-        return max(float(MIN_SHARED), OVERLAP * min(size, self._sizes[other]))
+
+def _find_cut(one: Sized, other: Sized) -> float:
+    return max(float(MIN_SHARED), OVERLAP * min(len(one), len(other)))
 
 
 def _cut_shingles(example: ActivationExample) -> Iterator[_Shingle]:
     near = example.tokens[max(0, example.peak - REACH) : example.peak + REACH + 1]
-    tokens = [folded for token in near if (folded := token.strip().casefold())]
+    tokens = [folded for folded in map(_fold, near) if folded]
     return zip(*(tokens[i:] for i in range(SHINGLE)), strict=False)
+
+
+@lru_cache(maxsize=65536)
+def _fold(token: str) -> str:
+    return token.strip().casefold()

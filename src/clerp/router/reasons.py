@@ -1,10 +1,10 @@
 """What a calibrated role rests on, in words."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 from clerp.router.breadth import ALIKE
 from clerp.router.route import Role, Tier
-from clerp.router.signals import Signals
+from clerp.router.signals import Membership, Recurrence, Signals
 from clerp.router.weights import ROLES
 
 _SHOWN = 24
@@ -13,22 +13,24 @@ _SHOWN = 24
 
 def describe(role: Role, signals: Signals) -> str:
     """Say what a role rests on, with the words that decided."""
-    peaks = _list_words(signals.at_peak.words, signals.at_peak.share)
-    nexts = _list_words(signals.after.words, signals.after.share)
-    peak_class = _name_class(signals.peak_class.name, signals.peak_class.share)
-    next_class = _name_class(signals.after_class.name, signals.after_class.share)
-    themes = _list_words(signals.themes.words, signals.themes.share)
-    topic = f"contexts alike beyond their peak words by z {signals.context:.1f}"
     if role == "input":
+        peak_class = _name_class(signals.peak_class)
         kind = _name_kind(signals.peak_coherence)
+        peaks = _list_words(signals.at_peak)
         return f"the words up to the peak explain it: peaks {peaks}{peak_class}{kind}"
     if role == "output":
+        next_class = _name_class(signals.after_class)
         kind = _name_kind(max(signals.after_coherence, signals.content_coherence))
+        nexts = _list_words(signals.after)
         return (
             f"what follows explains it, beyond what such peaks have: next {nexts}{next_class}{kind}"
         )
+    peaks = _list_words(signals.at_peak)
+    topic = f"contexts alike beyond their peak words by z {signals.context:.1f}"
     if role == "cross":
+        themes = _list_words(signals.themes)
         return f"only the whole context explains it: {topic}, around {themes}; peaks {peaks}"
+    nexts = _list_words(signals.after)
     return f"nothing explains enough of it: peaks {peaks}, next {nexts}, {topic}"
 
 
@@ -36,11 +38,11 @@ def _name_kind(coherence: float) -> str:
     return f", words of one kind (z {coherence:.1f})" if coherence >= ALIKE else ""
 
 
-def _list_words(words: Sequence[str], share: float) -> str:
-    if not words:
+def _list_words(found: Recurrence) -> str:
+    if not found.words:
         return "without a recurring word"
-    shown = ", ".join(f"'{_show(word)}'" for word in words)
-    return f"{shown} in {share:.0%}"
+    shown = ", ".join(f"'{_show(word)}'" for word in found.words)
+    return f"{shown} in {found.share:.0%}"
 
 
 def _show(word: str) -> str:
@@ -49,8 +51,8 @@ def _show(word: str) -> str:
     return visible if len(visible) <= _SHOWN else f"{visible[:_SHOWN]}…"
 
 
-def _name_class(name: str, share: float) -> str:
-    return f", {name} in {share:.0%}" if name else ""
+def _name_class(found: Membership) -> str:
+    return f", {found.name} in {found.share:.0%}" if found.name else ""
 
 
 def list_steps(

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from math import log2
 
 import numpy as np
@@ -17,7 +18,7 @@ from jaxtyping import Float32
 from clerp.evidence import FeatureEvidence
 from clerp.ordinary import OrdinaryText, Side, join_sides
 from clerp.ordinary.means import SIDES
-from clerp.router.surroundings import Surroundings, has_meaning, read_surroundings
+from clerp.router.surroundings import Surroundings, has_meaning, recall_surroundings
 from clerp.router.yardstick import Yardstick, average_pairs, to_unit
 from clerp.windows import is_bare_space
 from clerp.word_classes import CLASSES, NAMES, WordClass
@@ -111,7 +112,7 @@ def measure_all(evidence: Sequence[FeatureEvidence], yardstick: Yardstick) -> It
     """Measure features, their words embedded in batches; memory does not grow with features."""
     for start in range(0, len(evidence), _BATCH):
         batch = evidence[start : start + _BATCH]
-        around = [[read_surroundings(example) for example in known.top] for known in batch]
+        around = [[recall_surroundings(example) for example in known.top] for known in batch]
         yardstick.contexts.word_vectors(_list_words(batch, around))
         for known, places in zip(batch, around, strict=True):
             yield _measure(known, places, yardstick)
@@ -198,8 +199,9 @@ def _find_recurring(words: Sequence[str], rate: Callable[[str], float]) -> Recur
 def _find_themes(around: Sequence[Surroundings], text: OrdinaryText) -> Recurrence:
     """Find the words that most contexts share; chance grows with the contexts' length."""
     n = len(around)
-    counts = Counter(word for place in around for word in place.themes)
-    length = sum(place.n_near for place in around) / max(1, n)
+    themes = [place.find_themes() for place in around]
+    counts = Counter(chain.from_iterable(themes))
+    length = sum(len(place.near) for place in around) / max(1, n)
     bits: dict[str, float] = {}
     for word, count in counts.items():
         if count < _MIN_THEME:
@@ -208,7 +210,7 @@ def _find_themes(around: Sequence[Surroundings], text: OrdinaryText) -> Recurren
         if count / n > chance:
             bits[word] = count / n * log2(count / n / chance)
     telling = sorted(bits, key=lambda word: (-round(bits[word], 6), word))[:_N_WORDS]
-    share = sum(not place.themes.isdisjoint(telling) for place in around) / max(1, n)
+    share = sum(not words.isdisjoint(telling) for words in themes) / max(1, n)
     return Recurrence(sum((bits[word] for word in telling), 0.0), share, tuple(telling))
 
 
@@ -298,8 +300,8 @@ class _Coherence:
         if len(around) < _MIN_COHERENT:
             return dict.fromkeys(SIDES, 0.0)
         keys = [place.key for place in around]
-        before = self._contexts.context_vectors([_normalise(p.before) for p in around])
-        after = self._contexts.context_vectors([_normalise(p.after) for p in around])
+        before = self._contexts.context_vectors([place.before for place in around])
+        after = self._contexts.context_vectors([place.after for place in around])
         return {
             "before": self._compare(before, keys, "before"),
             "after": self._compare(after, keys, "after"),
@@ -312,8 +314,7 @@ class _Coherence:
         present = np.flatnonzero(np.any(vectors, axis=1)).tolist()
         if len(present) < _MIN_COHERENT:
             return 0.0
-        means = np.stack([self._contexts.mean_context(keys[i], side) for i in present])
-        residual = vectors[present] - means
+        residual = vectors[present] - self._contexts.mean_contexts([keys[i] for i in present], side)
         return average_pairs(residual) / self._contexts.pair_spread(side) * _SCALE
 
     def fit_promoted(self, promoted: Sequence[str], around: Sequence[Surroundings]) -> float:
@@ -328,7 +329,3 @@ class _Coherence:
             return 0.0
         nexts = to_unit(self._contexts.word_vectors(following))
         return round(float(np.sum(nexts @ centre)) / length / len(around), 4)
-
-
-def _normalise(words: Sequence[str]) -> list[str]:
-    return [normalise(word) for word in words]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -9,7 +10,7 @@ from clerp.evidence import ActivationExample, FeatureEvidence
 from clerp.ordinary import OrdinaryContexts, OrdinaryText
 from clerp.router.duplicates import by_strength
 from clerp.router.residuals import measure_residuals
-from clerp.router.surroundings import Surroundings, read_surroundings
+from clerp.router.surroundings import Surroundings, read_surroundings, recall_surroundings
 from clerp.word_counts import normalise
 
 MIN_WORDS = 50
@@ -73,7 +74,7 @@ class Drift:
 
 def measure_strangeness(examples: Sequence[ActivationExample], text: OrdinaryText) -> Strangeness:
     """Look up the words around the first peaks of one feature; the peaks do not count."""
-    places = (read_surroundings(example) for example in examples[:_N_EXAMPLES])
+    places = (recall_surroundings(example) for example in examples[:_N_EXAMPLES])
     return _look_up((word for place in places for word in (*place.before, *place.after)), text)
 
 
@@ -94,9 +95,15 @@ def measure_drift(
 
 
 def _look_up(words: Iterable[str], text: OrdinaryText) -> Strangeness:
-    lettered = [normalise(word) for word in words if any(char.isalpha() for char in word)]
+    lettered = [form for form in map(_read_lettered, words) if form]
     unknown = sum(word not in text.indices for word in lettered)
     return Strangeness(len(lettered), round(unknown / max(1, len(lettered)), 4))
+
+
+@lru_cache(maxsize=65536)
+def _read_lettered(word: str) -> str:
+    """Normalise a word; `""` for one without a letter."""
+    return normalise(word) if any(char.isalpha() for char in word) else ""
 
 
 def _choose_places(evidence: Sequence[FeatureEvidence]) -> Iterator[list[Surroundings]]:

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from clerp.evidence import ActivationExample
-from clerp.windows import Word, is_bare_space, split_words, word_at
+from clerp.windows import Word, split_tokens
 from clerp.word_classes import is_function_word
 from clerp.word_counts import normalise
 
@@ -26,10 +27,8 @@ class Surroundings:
     """Up to `REACH` words, nearest last."""
     after: tuple[str, ...]
     """Up to `REACH` words, nearest first."""
-    themes: frozenset[str]
-    """Other words with a meaning of their own within `_TOKENS` tokens, normalised."""
-    n_near: int
-    """Words within as many tokens, the peak's left out."""
+    near: tuple[str, ...]
+    """Other words within `_TOKENS` tokens."""
 
     @property
     def key(self) -> str:
@@ -52,6 +51,10 @@ class Surroundings:
         near = self.after[:_CONTENT_REACH]
         return next((word for word in near if has_meaning(word)), "")
 
+    def find_themes(self) -> set[str]:
+        """Return the near words that have a meaning of their own, normalised."""
+        return set(map(_find_theme, self.near)) - {"", self.key}
+
 
 @lru_cache(maxsize=65536)
 def has_meaning(word: str) -> bool:
@@ -59,29 +62,38 @@ def has_meaning(word: str) -> bool:
     return any(char.isalnum() for char in word) and not is_function_word(word)
 
 
+_NOTHING = Surroundings("", "", (), (), ())
+
+
 def read_surroundings(example: ActivationExample) -> Surroundings:
     """Read the words around the peak; bare spaces are none, unless the peak is one."""
-    near = _crop(example)
-    words = split_words(near)
-    peak = word_at(words, near.peak)
-    if peak is None:
-        return Surroundings("", "", (), (), frozenset(), 0)
-    at = words.index(peak)
-    before = [w.text for w in words[:at] if not is_bare_space(w.text)]
-    after = [w.text for w in words[at + 1 :] if not is_bare_space(w.text)]
-    themes = {normalise(word) for word in (*before, *after) if has_meaning(word)}
+    tokens, peak = _crop(example)
+    words = split_tokens(tokens)
+    at = words.find(peak)
+    if at is None:
+        return _NOTHING
+    before, word, after = words.read(0, at), words.word(at), words.read(at + 1)
     return Surroundings(
-        word=peak.text,
-        piece=_read_piece(near, peak),
+        word=word.text,
+        piece=_read_piece(tokens[peak], word),
         before=tuple(before[-REACH:]),
         after=tuple(after[:REACH]),
-        themes=frozenset(themes - {normalise(peak.text)}),
-        n_near=len(before) + len(after),
+        near=(*before, *after),
     )
 
 
-def _read_piece(example: ActivationExample, word: Word) -> str:
-    token = example.tokens[example.peak].strip()
+recall_surroundings = lru_cache(maxsize=8192)(read_surroundings)
+"""Read the words around the peak, or remember them: the top examples of one batch of features, some
+thousands, are read for all that is said of them."""
+
+
+@lru_cache(maxsize=65536)
+def _find_theme(word: str) -> str:
+    return normalise(word) if has_meaning(word) else ""
+
+
+def _read_piece(peak: str, word: Word) -> str:
+    token = peak.strip()
     if not token or word.start == word.stop:
         return ""
     # A token may hold the end of a word and the mark after it.
@@ -89,15 +101,12 @@ def _read_piece(example: ActivationExample, word: Word) -> str:
     return normalise(next(held, word.text))
 
 
-def _crop(example: ActivationExample) -> ActivationExample:
+class _Stretch(NamedTuple):
+    tokens: tuple[str, ...]
+    peak: int
+
+
+def _crop(example: ActivationExample) -> _Stretch:
     """Keep the tokens near the peak, whatever the length of the example."""
     start = max(0, example.peak - _TOKENS)
-    stop = example.peak + _TOKENS + 1
-    if start == 0 and stop >= len(example.tokens):
-        return example
-    return ActivationExample(
-        example.id,
-        example.tokens[start:stop],
-        example.activations[start:stop],
-        example.peak - start,
-    )
+    return _Stretch(example.tokens[start : example.peak + _TOKENS + 1], example.peak - start)

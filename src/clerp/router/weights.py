@@ -6,7 +6,7 @@ The weights are data, in `calibrated.json`.
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from math import sqrt, tanh
 from pathlib import Path
 from types import MappingProxyType
@@ -125,6 +125,7 @@ def weigh(signals: Signals) -> dict[Role, float]:
     }
 
 
+@lru_cache(maxsize=4096)
 def lead_of_nothing(n: int, chance: float) -> float:
     """Return the lead over `obscure` that planted nothing exceeds with a chance."""
     return lead_of_chance(load_weights().lead_of_nothing, n, chance)

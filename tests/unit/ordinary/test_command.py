@@ -39,7 +39,7 @@ def test_a_corpus_becomes_ordinary_text(corpus: Path, tmp_path: Path):
     text = load_ordinary(out)
     assert text.name == "story"
     assert [source.name for source in text.counts.sources] == ["book 0", "book 1"]
-    assert load_contexts(WordLlamaEmbedder(), out).mean_context("whale", "both").any()
+    assert load_contexts(WordLlamaEmbedder(), out).mean_contexts(["whale"], "both").any()
 
 
 def test_a_text_file_will_do(corpus: Path, tmp_path: Path):

@@ -116,6 +116,26 @@ def test_each_distinct_word_is_embedded_once_in_a_sorted_batch(folder: Path):
     assert embedder.asked == [["ship", "whale", "zebra"], ["aft"]]
 
 
+def test_no_more_words_are_kept_than_there_is_room_for(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    embedder = SpelledEmbedder()
+    free = load_contexts(SpelledEmbedder(), folder)
+    contexts = load_contexts(embedder, folder)
+    embedder.asked.clear()
+    monkeypatch.setattr("clerp.ordinary.contexts.MAX_WORDS", 3)
+    asked = [["ship", "whale"], ["zebra"], ["aft"], ["whale", "the", "ahab", "ship"], ["whale"]]
+
+    for words in asked:
+        np.testing.assert_array_equal(contexts.word_vectors(words), free.word_vectors(words))
+        np.testing.assert_array_equal(
+            contexts.context_vectors([words]), free.context_vectors([words])
+        )
+
+    known = [["ship", "whale"], ["zebra"], ["aft"]]
+    assert embedder.asked == [*known, ["Ahab", "The", "ship", "whale"]]
+
+
 def test_no_words_are_no_vectors(contexts: OrdinaryContexts):
     assert contexts.context_vectors([]).shape == (0, DIMENSION)
     assert contexts.word_vectors([]).shape == (0, DIMENSION)
@@ -134,10 +154,9 @@ def test_the_mean_context_of_a_word_is_shrunk_towards_the_general_one(
         assert MIN_OCCURRENCES <= min(n) <= max(n) <= MAX_OCCURRENCES
         for row, side in enumerate(SIDES):
             shrunk = (n[row] * mean[row] + SHRINKAGE * general[row]) / (n[row] + SHRINKAGE)
-            np.testing.assert_allclose(contexts.mean_context(word, side), shrunk, atol=2 * _STEP)
-            np.testing.assert_allclose(
-                contexts.mean_context("zebra", side), general[row], atol=2 * _STEP
-            )
+            own, other = contexts.mean_contexts([word, "zebra"], side)
+            np.testing.assert_allclose(own, shrunk, atol=2 * _STEP)
+            np.testing.assert_allclose(other, general[row], atol=2 * _STEP)
 
 
 def test_the_mean_context_of_a_common_word_is_that_of_occurrences_drawn_at_random(
@@ -145,7 +164,7 @@ def test_the_mean_context_of_a_common_word_is_that_of_occurrences_drawn_at_rando
 ):
     found = _read_contexts(contexts)["ahab"]
     mean, n = _average(found)
-    drawn = contexts.mean_context("ahab", "before")
+    (drawn,) = contexts.mean_contexts(["ahab"], "before")
 
     assert n[0] > MAX_OCCURRENCES
     off = float(np.abs(drawn - mean[0]).max())
@@ -161,8 +180,8 @@ def test_a_word_that_comes_too_rarely_has_the_general_mean(tmp_path: Path, n: in
     contexts = load_contexts(SpelledEmbedder(), tmp_path)
 
     for side in SIDES:
-        own = contexts.mean_context("queequeg", side)
-        differs = bool((own != contexts.mean_context("never seen", side)).any())
+        own, general = contexts.mean_contexts(["queequeg", "never seen"], side)
+        differs = bool((own != general).any())
         assert differs == (n >= MIN_OCCURRENCES)
 
 
