@@ -9,7 +9,7 @@ import asyncio
 import multiprocessing
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 
@@ -43,25 +43,23 @@ def main() -> None:
 async def measure(transport: Transport, prompt: Prompt) -> float:
     """Return calls per second once everything is imported and connected."""
     try:
-        await bare_loop(transport, prompt, CONCURRENCY)
-        return await bare_loop(transport, prompt, N_CALLS)
+        await bare_loop(transport, [prompt] * CONCURRENCY)
+        started = time.perf_counter()
+        await bare_loop(transport, [prompt] * N_CALLS)
+        return N_CALLS / (time.perf_counter() - started)
     finally:
         await transport.aclose()
 
 
-async def bare_loop(
-    transport: Transport, prompt: Prompt, n_calls: int, concurrency: int = CONCURRENCY
-) -> float:
-    """Ask the same n times, so many at once, with nothing around it; return calls per second."""
-    left = iter(range(n_calls))
+async def bare_loop(transport: Transport, prompts: Iterable[Prompt]) -> None:
+    """Ask all, so many at once, with nothing around it."""
+    left = iter(prompts)
 
     async def work() -> None:
-        for _ in left:
+        for prompt in left:
             await transport.complete(prompt)
 
-    started = time.perf_counter()
-    await asyncio.gather(*[work() for _ in range(concurrency)])
-    return n_calls / (time.perf_counter() - started)
+    await asyncio.gather(*[work() for _ in range(CONCURRENCY)])
 
 
 @contextmanager
@@ -71,6 +69,8 @@ def serve_elsewhere(latency: float) -> Iterator[str]:
     here, there = spawn.Pipe()
     process = spawn.Process(target=_serve, args=(there, latency))
     process.start()
+    # Who waits for a server that did not come up is told so.
+    there.close()
     try:
         yield here.recv()
     finally:

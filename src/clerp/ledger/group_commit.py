@@ -5,25 +5,31 @@ it waits in a thread, and what is asked for meanwhile shares the next one.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Protocol, runtime_checkable
 
 from clerp.ledger.ledger import Ledger
 from clerp.ledger.record import Answer, Claim, Taken
-from clerp.ledger.writes import LedgerWrites
 
-_Outcome = TypeVar("_Outcome")
+
+@runtime_checkable
+class _Work(Protocol):
+    """What can be done to many keys in one transaction; equal work is done together."""
+
+    def commit(self, ledger: Ledger, subjects: Sequence[Any]) -> Sequence[object]:
+        """Return an outcome for each subject."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class _Change:
+    work: _Work
     key: str
-    apply: Callable[[LedgerWrites], Any]
+    subject: object
+    """The key, or what is put under it."""
     done: "asyncio.Future[Any]"
-    unless_answered: bool
-    """An answer that is there already is the outcome, and nothing is written."""
 
 
 class GroupCommit:
@@ -38,9 +44,7 @@ class GroupCommit:
 
     async def claim(self, key: str, owner: str, seconds: float) -> Claim | Answer | Taken:
         """See `Ledger.claim`. Who is cancelled meanwhile leaves no lease behind."""
-        claimed: asyncio.Future[Claim | Answer | Taken] = self._submit(
-            key, lambda writes: writes.claim(key, owner, seconds), unless_answered=True
-        )
+        claimed = self._submit(_Claiming(owner, seconds), key, key)
         try:
             return await asyncio.shield(claimed)
         except asyncio.CancelledError:
@@ -49,30 +53,24 @@ class GroupCommit:
 
     async def renew(self, key: str, owner: str, seconds: float) -> bool:
         """See `Ledger.renew`."""
-        return await self._submit(key, lambda writes: writes.renew(key, owner, seconds))
+        return await self._submit(_Renewing(owner, seconds), key, key)
 
     async def release(self, key: str, owner: str) -> None:
         """See `Ledger.release`."""
-        await self._submit(key, lambda writes: writes.release(key, owner))
+        await self._submit(_Releasing(owner), key, key)
 
     async def record_answer(self, answer: Answer) -> None:
         """See `Ledger.record_answer`. Who is cancelled meanwhile loses no answer."""
-        await asyncio.shield(self._submit(answer.key, lambda writes: writes.record_answer(answer)))
+        await asyncio.shield(self._submit(_Recording(), answer.key, answer))
 
     async def aclose(self) -> None:
         """Wait until all is on disk; the ledger itself stays open."""
         while self._flushed is not None:
             await asyncio.wait([self._flushed])
 
-    def _submit(
-        self,
-        key: str,
-        apply: Callable[[LedgerWrites], _Outcome],
-        *,
-        unless_answered: bool = False,
-    ) -> "asyncio.Future[_Outcome]":
+    def _submit(self, work: _Work, key: str, subject: object) -> "asyncio.Future[Any]":
         loop = asyncio.get_running_loop()
-        change = _Change(key, apply, loop.create_future(), unless_answered)
+        change = _Change(work, key, subject, loop.create_future())
         self._waiting.append(change)
         if self._flushed is None:
             self._flushed = loop.create_future()
@@ -80,18 +78,23 @@ class GroupCommit:
         return change.done
 
     def _flush(self, flushed: "asyncio.Future[None]") -> None:
+        """Begin a transaction for what waits longest, and for all like it."""
+        work = self._waiting[0].work
         # Everybody in the same order: on a server, two that hold what the other one waits for
-        # would wait for ever. One key's changes stay in theirs.
-        changes = sorted(self._waiting, key=lambda change: change.key)
-        self._waiting = []
-        committed = flushed.get_loop().run_in_executor(None, _commit, self._ledger, changes)
+        # would wait for ever. Work of different kinds has no such order, and shares no transaction.
+        changes = sorted(
+            (change for change in self._waiting if change.work == work), key=lambda c: c.key
+        )
+        self._waiting = [change for change in self._waiting if change.work != work]
+        subjects = [change.subject for change in changes]
+        committed = flushed.get_loop().run_in_executor(None, work.commit, self._ledger, subjects)
         committed.add_done_callback(partial(self._end_flush, flushed, changes))
 
     def _end_flush(
         self,
         flushed: "asyncio.Future[None]",
         changes: list[_Change],
-        committed: "asyncio.Future[list[object]]",
+        committed: "asyncio.Future[Sequence[object]]",
     ) -> None:
         _tell(changes, committed)
         if self._waiting:
@@ -102,22 +105,58 @@ class GroupCommit:
 
     def _give_back(self, key: str, owner: str, claimed: "asyncio.Future[Any]") -> None:
         if not claimed.exception() and isinstance(claimed.result(), Claim):
-            self._submit(key, lambda writes: writes.release(key, owner))
+            self._submit(_Releasing(owner), key, key)
 
 
-def _commit(ledger: Ledger, changes: list[_Change]) -> list[object]:
-    outcomes: list[object] = [
-        ledger.find_answer(change.key) if change.unless_answered else None for change in changes
-    ]
-    left = [number for number, outcome in enumerate(outcomes) if outcome is None]
-    if left:
+@dataclass(frozen=True, slots=True)
+class _Claiming:
+    owner: str
+    seconds: float
+
+    def commit(self, ledger: Ledger, subjects: Sequence[str]) -> list[Claim | Answer | Taken]:
+        known: list[Claim | Answer | Taken] = []
+        # A finished run looks its answers up and writes nothing. Where the first answer is missing
+        # the lock is needed anyway, and behind it all others are looked up at once.
+        for key in subjects:
+            answer = ledger.find_answer(key)
+            if answer is None:
+                break
+            known.append(answer)
+        left = subjects[len(known) :]
+        if not left:
+            return known
         with ledger.writing() as writes:
-            for number in left:
-                outcomes[number] = changes[number].apply(writes)
-    return outcomes
+            return [*known, *writes.claim_all(left, self.owner, self.seconds)]
 
 
-def _tell(changes: list[_Change], committed: "asyncio.Future[list[object]]") -> None:
+@dataclass(frozen=True, slots=True)
+class _Recording:
+    def commit(self, ledger: Ledger, subjects: Sequence[Answer]) -> list[None]:
+        with ledger.writing() as writes:
+            writes.record_answers(subjects)
+        return [None] * len(subjects)
+
+
+@dataclass(frozen=True, slots=True)
+class _Renewing:
+    owner: str
+    seconds: float
+
+    def commit(self, ledger: Ledger, subjects: Sequence[str]) -> list[bool]:
+        with ledger.writing() as writes:
+            return [writes.renew(key, self.owner, self.seconds) for key in subjects]
+
+
+@dataclass(frozen=True, slots=True)
+class _Releasing:
+    owner: str
+
+    def commit(self, ledger: Ledger, subjects: Sequence[str]) -> list[None]:
+        with ledger.writing() as writes:
+            return [writes.release(key, self.owner) for key in subjects]
+
+
+def _tell(changes: list[_Change], committed: "asyncio.Future[Sequence[object]]") -> None:
     fault = committed.exception()
     for number, change in enumerate(changes):
         if change.done.cancelled():

@@ -1,6 +1,7 @@
 """What is written of answers, inside a transaction that somebody else commits."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 
 import sqlalchemy as sa
@@ -10,12 +11,13 @@ from clerp.ledger.owners import is_gone
 from clerp.ledger.record import Answer, Claim, Taken
 from clerp.ledger.tables import ANSWERS, INSERTS, LEASES
 
-_SELECT_ANSWER = sa.select(*(ANSWERS.c[field.name] for field in fields(Answer))).where(
-    ANSWERS.c.key == sa.bindparam("asked")
-)
-_SELECT_LEASE = sa.select(LEASES.c.owner, LEASES.c.until).where(
-    LEASES.c.key == sa.bindparam("asked")
-)
+_FIELDS = tuple(field.name for field in fields(Answer))
+_ANSWERS = sa.select(*(ANSWERS.c[name] for name in _FIELDS))
+_SELECT_ANSWER = _ANSWERS.where(ANSWERS.c.key == sa.bindparam("asked"))
+_SELECT_ANSWERS = _ANSWERS.where(ANSWERS.c.key.in_(sa.bindparam("asked", expanding=True)))
+_LEASES = sa.select(LEASES.c.key, LEASES.c.owner, LEASES.c.until)
+_SELECT_LEASE = _LEASES.where(LEASES.c.key == sa.bindparam("asked"))
+_SELECT_LEASES = _LEASES.where(LEASES.c.key.in_(sa.bindparam("asked", expanding=True)))
 _DROP_LEASE = sa.delete(LEASES).where(LEASES.c.key == sa.bindparam("asked"))
 _DROP_OWN_LEASE = _DROP_LEASE.where(LEASES.c.owner == sa.bindparam("holder"))
 _RENEW_LEASE = (
@@ -58,8 +60,13 @@ class LedgerWrites:
 
     def record_answer(self, answer: Answer) -> None:
         """Add an answer, unless there is one under its key, and end the lease on it."""
-        self._connection.execute(self._record, asdict(answer))
-        self._connection.execute(_DROP_LEASE, {"asked": answer.key})
+        self.record_answers([answer])
+
+    def record_answers(self, answers: Sequence[Answer]) -> None:
+        """Do for many what `record_answer` does for one."""
+        rows = [{name: getattr(answer, name) for name in _FIELDS} for answer in answers]
+        self._connection.execute(self._record, rows)
+        self._connection.execute(_DROP_LEASE, [{"asked": answer.key} for answer in answers])
 
     def claim(
         self, key: str, owner: str, seconds: float, *, now: float | None = None
@@ -74,6 +81,32 @@ class LedgerWrites:
         if answer is not None:
             self.release(key, owner)
         return answer or taken or lease
+
+    def claim_all(
+        self, keys: Sequence[str], owner: str, seconds: float
+    ) -> list[Claim | Answer | Taken]:
+        """Do for many what `claim` does for one, in a few statements.
+
+        Returns:
+            As many outcomes as keys. A key that is given twice is claimed once, and taken then.
+        """
+        moment = self._tell_time()
+        leases = {key: Claim(key, owner, moment + seconds) for key in keys}
+        # As `claim`: the leases come first.
+        rows = [{**asdict(lease), "now": moment} for lease in leases.values()]
+        self._connection.execute(self._take, rows)
+        asked = {"asked": list(leases)}
+        held = [Claim(*row) for row in self._connection.execute(_SELECT_LEASES, asked)]
+        mine = {lease.key: lease for lease in held if lease == leases[lease.key]}
+        found = self._connection.execute(_SELECT_ANSWERS, asked).mappings()
+        answers = {row["key"]: Answer(**row) for row in found}
+        for key in answers.keys() & mine.keys():
+            self.release(key, owner)
+        # One that another holds is looked at closer: the holder may be gone.
+        return [
+            answers.get(key) or mine.pop(key, None) or self.claim(key, owner, seconds)
+            for key in keys
+        ]
 
     def renew(self, key: str, owner: str, seconds: float, *, now: float | None = None) -> bool:
         """See `Ledger.renew`."""

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Literal
 
 from pydantic import BaseModel
@@ -25,7 +25,7 @@ class Prompt:
     @property
     def hash(self) -> str:
         """sha256 of all that is sent, in hexadecimal. The same whatever form it is sent in."""
-        written = json.dumps([self.system, self.user, read_schema(self.schema)], sort_keys=True)
+        written = f"[{_quote(self.system)}, {json.dumps(self.user)}, {_write_schema(self.schema)}]"
         return hashlib.sha256(written.encode()).hexdigest()
 
     def with_complaint(self, complaint: str) -> "Prompt":
@@ -42,6 +42,17 @@ class Prompt:
             schema = json.dumps(read_schema(self.schema))
             user = f"{user}\n\nAnswer with one JSON object of this JSON schema alone:\n{schema}"
         return [{"role": "system", "content": self.system}, {"role": "user", "content": user}]
+
+
+# The same in all prompts of a run.
+@lru_cache(maxsize=16)
+def _quote(system: str) -> str:
+    return json.dumps(system)
+
+
+@cache
+def _write_schema(model: type[BaseModel]) -> str:
+    return json.dumps(read_schema(model), sort_keys=True)
 
 
 # Making it takes pydantic a good part of what a call costs this machine.

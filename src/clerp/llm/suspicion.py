@@ -175,6 +175,9 @@ def _read(example: ActivationExample, reach: int = REACH) -> str:
 
 
 def _holds(text: str, words: str) -> bool:
+    # Folding takes long, and changes nothing else in ASCII than what `casefold` does.
+    if text.isascii() and words.partition(" ")[0] not in text.casefold():
+        return False
     held = _fold_words(text)
     # Scripts without spaces have no borders of words to look for.
     return f" {words} " in f" {held} " if words.isascii() else words in held
@@ -190,5 +193,6 @@ def _fold(text: str) -> str:
     """Write what looks alike alike: case, width, white space, and without invisible characters."""
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text).replace("’", "'")
-        text = "".join(c for c in text.casefold() if unicodedata.category(c) != "Cf")
+        if not text.isprintable():
+            text = "".join(c for c in text.casefold() if unicodedata.category(c) != "Cf")
     return " ".join(text.casefold().split())

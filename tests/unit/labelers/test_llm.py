@@ -2,7 +2,7 @@
 
 import asyncio
 import importlib.util
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 from tests.fake_llm import make_request
 from tests.scripted_transport import BAD, GOOD, Reply, Script, decline, make_script, say
+from tests.unit.labelers.methods.asked import make_evidence as make_distinct
+from tests.unit.labelers.methods.asked import make_request as make_proposed
+from tests.unit.ledger.records import make_answer
 
 from clerp import testing
 from clerp.errors import (
@@ -159,7 +162,7 @@ class BrokenLedger(Ledger):
 
 
 class _BrokenWrites(LedgerWrites):
-    def record_answer(self, answer: Answer) -> None:
+    def record_answers(self, answers: Sequence[Answer]) -> None:
         raise LedgerError("the disk is full")
 
 
@@ -367,3 +370,23 @@ def test_the_plugin_is_found_missing_before_any_call(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(PluginError, match=r"pip install 'clerp\[litellm\]'"):
         open_litellm("openai/x")
+
+
+@pytest.mark.parametrize(
+    ("method", "key"),
+    [
+        ("max-act-logits", "1f3ac04f29d6f7faac30f3975cf3aa7d580b23146738c2c65caacf689f3ed923"),
+        ("acts-top20", "7e55196ce5d5a6ab9559568eae8d5a14a8233f9246d2d7472533160a77e621ad"),
+        ("token-act-pairs", "ae18d2a958c9ab170686cdd5672c3ef696df4923c57a0bc18a26795b0660e794"),
+        ("small-llm", "16390a07f9d276c394ffe260c40ba6474f1254c3627babc4e0efa9788343cad3"),
+    ],
+)
+def test_a_ledger_keeps_its_answers_as_long_as_no_prompt_changes(
+    ledger: Ledger, method: str, key: str
+):
+    script = make_script((), parameters={"temperature": 0})
+    labeler = LlmLabeler(script, find_method(method)).with_ledger(ledger)
+    request = make_proposed(make_distinct(20, 25), activations=[0.3])
+    assert not labeler.knows(request)
+    ledger.record_answer(make_answer(key))
+    assert labeler.knows(request)

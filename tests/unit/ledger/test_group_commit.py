@@ -9,7 +9,7 @@ import pytest
 from tests.unit.ledger.records import make_answer
 
 from clerp.errors import LedgerError
-from clerp.ledger import Claim, GroupCommit, Ledger, LedgerWrites, Taken
+from clerp.ledger import Answer, Claim, GroupCommit, Ledger, LedgerWrites, Taken, end_owner
 
 
 class SlowLedger(Ledger):
@@ -117,3 +117,37 @@ async def test_a_commit_that_fails_is_told_to_all_who_waited_for_it(
     told = await asyncio.gather(*claims, return_exceptions=True)
     assert [type(one) for one in told] == [LedgerError] * 3
     await group.aclose()
+
+
+async def test_claims_at_once_find_answers_and_what_others_hold(slow: SlowLedger, ledger: Ledger):
+    ledger.record_answer(make_answer("c"))
+    ledger.claim("b", "bob", 60.0)
+    group = GroupCommit(slow)
+    slow.may_write.set()
+    outcomes = await asyncio.gather(*(group.claim(key, "ada", 60.0) for key in "cbad"))
+    assert [type(one) for one in outcomes] == [Answer, Taken, Claim, Claim]
+    assert outcomes[0] == make_answer("c")
+    assert slow.n_transactions == 1
+    # What has an answer is nobody's.
+    assert not ledger.renew("c", "ada", 60.0)
+    assert ledger.renew("a", "ada", 60.0)
+
+
+async def test_claims_at_once_take_over_from_those_who_are_gone(ledger: Ledger):
+    for key, holder in (("a", "gone"), ("b", "here")):
+        ledger.claim(key, holder, 60.0)
+    end_owner("gone")
+    group = GroupCommit(ledger)
+    outcomes = await asyncio.gather(*(group.claim(key, "ada", 60.0) for key in "0ab"))
+    assert [type(one) for one in outcomes] == [Claim, Claim, Taken]
+    assert ledger.renew("a", "ada", 60.0)
+
+
+async def test_answers_at_once_leave_those_that_are_there_and_end_the_leases(ledger: Ledger):
+    ledger.record_answer(make_answer("a", text="first"))
+    ledger.claim("b", "ada", 60.0)
+    group = GroupCommit(ledger)
+    await asyncio.gather(*(group.record_answer(make_answer(key, text="second")) for key in "ab"))
+    found = [ledger.find_answer(key) for key in "ab"]
+    assert [answer and answer.text for answer in found] == ["first", "second"]
+    assert not ledger.renew("b", "ada", 60.0)

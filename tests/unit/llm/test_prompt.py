@@ -1,6 +1,10 @@
 """What a model is asked."""
 
+import hashlib
 import json
+
+from hypothesis import given
+from hypothesis import strategies as st
 
 from clerp.llm.answer import LabelAnswer
 from clerp.llm.prompt import Prompt
@@ -16,6 +20,13 @@ def test_the_hash_covers_all_that_is_sent():
         PROMPT.with_complaint("too long"),
     ]
     assert len({PROMPT.hash, *(other.hash for other in others)}) == 4
+
+
+@given(system=st.text(), user=st.text())
+def test_the_hash_is_that_of_one_json_list(system: str, user: str):
+    parts = [system, user, LabelAnswer.model_json_schema()]
+    written = json.dumps(parts, sort_keys=True).encode()
+    assert Prompt(system, user, LabelAnswer).hash == hashlib.sha256(written).hexdigest()
 
 
 def test_a_complaint_is_added_to_the_question():

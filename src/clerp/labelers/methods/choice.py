@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from statistics import median
 
@@ -40,12 +41,19 @@ def choose_examples(evidence: FeatureEvidence, n: int, activations: Sequence[flo
         n: How many to show at most, at least `N_NEAREST`.
         activations: Those of the feature's nodes; their median counts.
     """
+    usable = _part_distinct(evidence)
+    near = _find_nearest(evidence, usable.shown, activations)
+    spread = _spread_over(_without(usable.shown, near), evidence, n - len(near))
+    return Choice(_by_strength((*near, *spread)), usable.held_out)
+
+
+# The last one: a feature's question is asked with its activations, and filed without them.
+@lru_cache(maxsize=1)
+def _part_distinct(evidence: FeatureEvidence) -> Choice:
+    """Return the examples that may be shown, and those that are held out."""
     distinct = drop_near_duplicates((*evidence.top, *evidence.lower)).examples
     held_out = _hold_out(distinct, evidence.digest)
-    rest = _without(distinct, held_out)
-    near = _find_nearest(evidence, rest, activations)
-    spread = _spread_over(_without(rest, near), evidence, n - len(near))
-    return Choice(_by_strength((*near, *spread)), held_out)
+    return Choice(_without(distinct, held_out), held_out)
 
 
 def _hold_out(examples: Sequence[ActivationExample], digest: str) -> tuple[ActivationExample, ...]:

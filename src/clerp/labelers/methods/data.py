@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
 
@@ -14,6 +15,8 @@ MAX_CHARS_PER_TOKEN = 8
 """Of a stretch of text on one side of the peak, times its tokens. English has about four."""
 MAX_WORD_CHARS = 30
 MAX_PROMOTED = 10
+
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 Value = str | Sequence[str] | Mapping[str, str] | Mapping[str, Sequence[str | tuple[str, int]]]
 
@@ -41,10 +44,13 @@ def write_data(data: Mapping[str, Value], seed: str) -> str:
     return f"{marker}\n{{{body}}}\n{marker}"
 
 
+# A few: a feature's question is written twice in a row, mostly of the same examples.
+@lru_cache(maxsize=64)
 def read_words(example: ActivationExample) -> PeakWords:
     """Return the words at and after the peak, short."""
-    words = split_words(example)
-    peak = word_at(words, example.peak)
+    near = _cut_to_words(example)
+    words = split_words(near)
+    peak = word_at(words, near.peak)
     if peak is None:
         return PeakWords(shorten(example.tokens[example.peak]), "")
     following = islice((word.text for word in words if word.start > peak.stop), 1)
@@ -78,8 +84,24 @@ def shorten(text: str) -> str:
     return text.strip()[:MAX_WORD_CHARS]
 
 
+def _cut_to_words(example: ActivationExample) -> ActivationExample:
+    """Cut an example down to whole words: all that touch the peak, and the next one."""
+    peak, n = example.peak, len(example.tokens)
+    start = next((i for i in range(peak, -1, -1) if _begins_word(example.tokens[i])), 0)
+    borders = (i for i in range(peak + 1, n) if _begins_word(example.tokens[i]))
+    # What touches the peak ends before the first, and the next word before the second.
+    stop = next(islice(borders, 1, None), n)
+    tokens, activations = example.tokens[start:stop], example.activations[start:stop]
+    return ActivationExample(example.id, tokens, activations, peak - start)
+
+
+def _begins_word(token: str) -> bool:
+    # No word goes across a space, unless tokens of nothing but white space make one up.
+    return token.startswith(" ") and not token.isspace()
+
+
 def _to_json(value: Value) -> str:
-    written = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    written = _JSON.encode(value)
     if written.isprintable():
         return written
     # What nobody sees, lone surrogates among it, is written as JSON's escape: it hides nothing, can

@@ -18,11 +18,31 @@ from clerp import testing
 from clerp.errors import LabelerError, UsageError
 from clerp.labelers import LabelRequest
 from clerp.labelers.methods import METHODS, find_method
+from clerp.labelers.methods.data import read_words, shorten
 from clerp.labelers.request import GraphContext
 from clerp.llm import LabelAnswer
+from clerp.windows import split_words, word_at
 
 EVERY = pytest.mark.parametrize("name", METHODS)
 TOKENS = st.text(max_size=8) | st.sampled_from(["\ud800", "\u2028", '"}', "\n", "\U000e0041"])
+
+_JOINED = [
+    "Min",
+    "nes",
+    "ota",
+    "'s",
+    "",
+    "<bos>",
+    "-",
+    "\t",
+    "...",
+    "\u200d",
+    "\u4e2d\u6587",
+    "\u0301",
+]
+PIECES = st.sampled_from(
+    [*_JOINED, *(f" {piece}" for piece in _JOINED), " \n", "  ", " \xa0", " 1"]
+)
 
 
 def ask(name: str, texts: tuple[tuple[str, ...], ...], *, peak: int = 1) -> LabelRequest:
@@ -128,6 +148,20 @@ def test_a_peak_inside_a_word_names_the_whole_word():
     )
     assert (data["peaks"], data["next"]) == ({"0.0": "Minnesota"}, ["won"])
     assert data["texts"] == {"0.0": " Min<<nes>>ota won"}
+
+
+@given(
+    tokens=st.lists(TOKENS | PIECES, min_size=1, max_size=12),
+    place=st.integers(min_value=0, max_value=11),
+)
+def test_words_at_the_peak_are_those_of_the_whole_text(tokens: list[str], place: int):
+    peak = place % len(tokens)
+    example = testing.make_example(tuple(tokens), peak=peak)
+    words = split_words(example)
+    held = word_at(words, peak)
+    after = [word.text for word in words if held is not None and word.start > held.stop]
+    expected = (tokens[peak] if held is None else held.text, next(iter(after), ""))
+    assert read_words(example) == tuple(shorten(text) for text in expected)
 
 
 def test_acts_top20_highlights_runs_that_fire_with_the_peak():
