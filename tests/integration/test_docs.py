@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from tests.evidence_servers import make_row, serve_hub, serve_neuronpedia, write_export
-from tests.fake_llm import GOOD_ANSWER, chat, run_fake_llm
+from tests.fake_llm import always_good, run_fake_llm
 from tests.loopback import serve
 from tests.tiny_graph import build_records, write_bins
 from tests.traced_graphs import WORDS, save_transcoders, trace_graph, write_json
@@ -84,8 +84,11 @@ def environment(copy: Path, tmp_path: Path) -> Iterator[dict[str, str]]:
     records = build_records(read_graph(copy / "graph.json").features)
     hub = serve_hub(write_bins(tmp_path / "hub", records))
     rows = [make_row(f, record, "gemma-2-2b", "clt-hp") for f, record in records.items()]
-    with run_fake_llm() as fake, serve(hub) as files, serve(serve_neuronpedia(rows)) as features:
-        fake.answers(*[chat(GOOD_ANSWER)] * 50)
+    with (
+        run_fake_llm(always_good) as fake,
+        serve(hub) as files,
+        serve(serve_neuronpedia(rows)) as features,
+    ):
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         yield {
             **os.environ,
