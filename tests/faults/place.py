@@ -56,8 +56,12 @@ class Place:
     @property
     def acknowledged(self) -> frozenset[str]:
         """Keys of the answers that a run of `start` was told are on disk."""
-        told = self.folder / "acknowledged"
-        return frozenset(told.read_text().split()) if told.exists() else frozenset()
+        return self._read_told("acknowledged")
+
+    @property
+    def taken(self) -> frozenset[str]:
+        """Keys of the answers that a run of `start` wanted while another one asked for them."""
+        return self._read_told("taken")
 
     def list_arguments(self, *flags: object, concurrency: int = 16) -> list[str]:
         """Return the arguments of a run that asks about tier 2, unless flags say more."""
@@ -106,6 +110,10 @@ class Place:
         with closing(sqlite3.connect(self.ledger, timeout=30.0)) as connection:
             made = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'answers'")
             return connection.execute(statement).fetchall() if made.fetchall() else []
+
+    def _read_told(self, name: str) -> frozenset[str]:
+        told = self.folder / name
+        return frozenset(told.read_text().split()) if told.exists() else frozenset()
 
 
 def make_place(folder: Path, n: int, address: str) -> Place:

@@ -102,6 +102,7 @@ def test_a_run_killed_at_random_points_ends_as_one_that_was_not(
             lost += len(course.place.acknowledged - course.place.read_answers().keys())
     row = f"kill -9 at {kills} points, {N} features"
     figures.note(row, "the same bytes in the end", "the same")
+    figures.note(row, "the ledger is whole after each", "integrity_check ok")
     figures.note(row, "no acknowledged answer lost", f"{lost} lost")
     figures.note(row, "repeated <= in flight", f"{repeated} of {in_flight}")
     assert repeated <= in_flight

@@ -9,7 +9,7 @@ from tests.faults.figures import Figures
 from tests.faults.place import Place, name_by_prompt, write_settings
 
 from clerp.llm import LabelAnswer, Prompt
-from clerp.llm.budget import estimate_most
+from clerp.llm.budget import Budget, Reservation, estimate_most
 from clerp.llm.prices import Price
 from clerp.llm.transport import MAX_TOKENS
 
@@ -77,6 +77,29 @@ def test_the_budget_is_never_passed(
     assert labeled == answered
     assert "failed" in place.list_tier(2)
     figures.note(row, "the rest is delivered", f"{labeled[1]} of tier 1, {labeled[2]} of tier 2")
+
+
+def test_settled_and_reserved_together_never_pass_the_budget(
+    place: Place,
+    fake: FakeLlm,
+    label: Label,
+    figures: Figures,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reserve, exposed = Budget.reserve, [0.0]
+
+    def watch(self: Budget, most_usd: float) -> Reservation:
+        reservation = reserve(self, most_usd)
+        exposed.append(self.settled + self.reserved)
+        return reservation
+
+    monkeypatch.setattr(Budget, "reserve", watch)
+    fake.respond = Till(0.9).respond
+    write_settings(place.folder, PRICES)
+    label("--budget", BUDGET, concurrency=64)
+    row = f"budget ${BUDGET:g}, 64 at once, billed 90% of the bound"
+    figures.note(row, "settled + reserved <= budget", f"${max(exposed):.4f} at most")
+    assert 0.9 * BUDGET < max(exposed) <= BUDGET
 
 
 def test_a_run_that_is_given_more_goes_on_where_the_budget_ended(

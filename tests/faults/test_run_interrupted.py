@@ -16,13 +16,13 @@ from tests.unit.ledger.records import make_answer
 
 from clerp.ledger import GroupCommit, LedgerWrites, open_ledger
 
-ANSWERED = 30
+N, ANSWERED, IN_FLIGHT = 100, 30, 64
 EVERY = ("--llm-all",)
 
 
 @pytest.fixture
 def n_features() -> int:
-    return 80
+    return N
 
 
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -32,14 +32,14 @@ def test_a_signal_ends_a_run_that_waits_and_it_can_be_resumed(
     fake.respond = lambda asked: (
         name_by_prompt(asked) if len(fake.received) <= ANSWERED else Reply(hangs=True)
     )
-    process = place.start(*EVERY)
-    # Half of its calls hang, for ever.
-    assert fake.await_requests(ANSWERED + 8, timeout=60.0)
+    process = place.start(*EVERY, concurrency=IN_FLIGHT)
+    assert fake.await_requests(ANSWERED + IN_FLIGHT, timeout=60.0)
     process.send_signal(sent)
     started = time.perf_counter()
     err = end(process)
     seconds = time.perf_counter() - started
-    figures.note(f"{sent.name} while calls hang", "<= 5 s, code, resumable", f"{seconds:.1f} s")
+    row = f"{sent.name} with {IN_FLIGHT} calls that hang"
+    figures.note(row, f"<= 5 s, code {code}, resumable", f"{seconds:.1f} s, {process.returncode}")
     assert process.returncode == code
     assert err == "clerp: interrupted; what was done is kept for the next run\n"
     assert seconds <= 5.0
@@ -58,7 +58,7 @@ def check_resumed(place: Place, fake: FakeLlm) -> None:
     err = end(process)
     assert process.returncode == 0, err
     asked = set(map(fingerprint, fake.received))
-    assert len(asked) == len(fake.received) == 80 - ANSWERED
+    assert len(asked) == len(fake.received) == N - ANSWERED
     assert not asked & kept
 
 

@@ -1,15 +1,20 @@
 """A key that the server gives back, wherever one can be put, gets no further."""
 
 import logging
+import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.command_line import Outcome
-from tests.fake_llm import FakeLlm, echo_key
+from tests.fake_llm import FakeLlm, echo_key, make_request
 from tests.faults.figures import Figures
 from tests.faults.place import Place
+
+from clerp.errors import LabelerError
+from clerp.labelers.llm import open_llm
+from clerp.ledger import open_ledger
 
 Label = Callable[..., Outcome]
 
@@ -50,6 +55,25 @@ def test_a_key_that_comes_back_is_found_nowhere(
     figures.note(f"key given back with a {status}", "found nowhere", f"{len(leaks)} places")
     assert not leaks
     assert place.out.exists()
+
+
+@pytest.mark.parametrize("name", ["http", "litellm"])
+@pytest.mark.parametrize("status", [302, 400, 401])
+async def test_a_key_that_comes_back_is_in_no_traceback(
+    fake: FakeLlm, figures: Figures, name: str, status: int
+) -> None:
+    fake.respond = lambda asked: replace(echo_key(asked, status), latency=0.0)
+    with open_ledger(":memory:") as ledger:
+        model = f"http:m@{fake.address}" if name == "http" else LITELLM[1]
+        labeler = open_llm(model).with_ledger(ledger)
+        with pytest.raises(LabelerError) as failed:
+            await labeler.label(make_request())
+        await labeler.aclose()
+    fault = failed.value
+    shown = "".join(traceback.format_exception(fault))
+    assert fake.received
+    figures.note(f"key given back with a {status}, traceback", "0 times", str(shown.count(CANARY)))
+    assert CANARY not in shown + repr(fault) + repr(fault.details)
 
 
 def list_files(folder: Path) -> list[Path]:

@@ -55,6 +55,10 @@ USELESS = {
         "the answer is empty (content_filter)",
     ),
     "control characters": (answer(label=f"{MARK}\x1b[31m"), "control characters"),
+    "half a character": (
+        answer(label=f"{MARK} \ud800"),
+        "does not fit the schema: the answer: Invalid JSON",
+    ),
     "null": (chat("null"), "does not fit the schema: the answer"),
     "nested without end": (chat("[" * 5000), "does not fit the schema: the answer"),
 }

@@ -1,7 +1,6 @@
 """A document to a file: all of it or nothing."""
 
 import os
-import secrets
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +9,7 @@ import msgspec
 
 from clerp.errors import OutputError
 from clerp.graph.compression import compress
+from clerp.graph.temporary import Temporary, open_temporary
 
 
 def write_document(document: Mapping[str, object], path: Path) -> None:
@@ -46,14 +46,13 @@ def check_destination(path: Path) -> None:
     Raises:
         OutputError: Nothing could be written at `path`, where nothing has changed.
     """
-    temporary = _name_temporary(path)
+    _check_name(path)
     try:
         _refuse_irregular(path)
-        _write_synced(b"", temporary, None)
+        with open_temporary(path) as temporary:
+            _write_synced(b"", temporary, None)
     except (OSError, ValueError) as error:
         raise _explain(error, path) from error
-    finally:
-        _discard(temporary)
 
 
 def write_atomically(data: bytes | bytearray, path: Path) -> None:
@@ -64,27 +63,22 @@ def write_atomically(data: bytes | bytearray, path: Path) -> None:
     Raises:
         OutputError: It could not be written, or is no regular file and would be lost.
     """
-    temporary = _name_temporary(path)
+    _check_name(path)
     try:
         _refuse_irregular(path)
         if _holds(path, data):
             return
-        _write_synced(data, temporary, _mode_of(path))
-        temporary.replace(path)
+        with open_temporary(path) as temporary:
+            _write_synced(data, temporary, _mode_of(path))
+            temporary.path.replace(path)
     except (OSError, ValueError) as error:
         raise _explain(error, path) from error
-    finally:
-        _discard(temporary)
     _sync_folder(path)
 
 
-def _name_temporary(path: Path) -> Path:
-    try:
-        return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    except ValueError as error:
-        raise OutputError(
-            "names no file", where=repr(str(path)), remedy="Name a file to write to"
-        ) from error
+def _check_name(path: Path) -> None:
+    if not path.name:
+        raise OutputError("names no file", where=repr(str(path)), remedy="Name a file to write to")
 
 
 def _refuse_irregular(path: Path) -> None:
@@ -114,22 +108,13 @@ def _holds(path: Path, data: bytes | bytearray) -> bool:
         return False
 
 
-def _write_synced(data: bytes | bytearray, path: Path, mode: int | None) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-    with os.fdopen(descriptor, "wb") as file:
+def _write_synced(data: bytes | bytearray, temporary: Temporary, mode: int | None) -> None:
+    with os.fdopen(temporary.descriptor, "wb", closefd=False) as file:
         if mode is not None:
-            path.chmod(mode)
+            temporary.path.chmod(mode)
         file.write(data)
         file.flush()
-        os.fsync(descriptor)
-
-
-def _discard(temporary: Path) -> None:
-    try:
-        temporary.unlink(missing_ok=True)
-    except OSError:
-        # The first failure is the one to report, and a folder that refuses it refuses this too.
-        return
+        os.fsync(temporary.descriptor)
 
 
 def _sync_folder(path: Path) -> None:

@@ -15,13 +15,21 @@ _SQLITE_FAULTS = {
     "SQLITE_NOTADB": ("this is not a ledger, nor any SQLite database", ELSEWHERE),
     "SQLITE_CORRUPT": ("the ledger is damaged", "Restore it from a copy"),
     "SQLITE_READONLY": ("the ledger is read-only", _MAKE_WRITABLE),
-    "SQLITE_CANTOPEN": ("the ledger cannot be opened", _MAKE_WRITABLE),
+    "SQLITE_CANTOPEN": (
+        "the ledger cannot be opened",
+        "Make the file and its folder writable, with room on the disk, or name another place with "
+        "--ledger",
+    ),
     "SQLITE_BUSY": (
         "another process has locked the ledger",
         "Wait until it is done, or name another place with --ledger",
     ),
     "SQLITE_FULL": ("the disk is full", "Make room, then run the same command again"),
-    "SQLITE_IOERR": ("the disk failed", "Check the disk, then run the same command again"),
+    # Also where room ends, or the right to write, when SQLite does not expect it.
+    "SQLITE_IOERR": (
+        "the disk failed",
+        "Check that it works, has room and may be written to, then run the same command again",
+    ),
 }
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import math
 import unicodedata
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from clerp.errors import BudgetError, UsageError
 from clerp.llm.prices import Price
 from clerp.llm.prompt import AnswerFormat, Prompt, read_schema
 
+_log = logging.getLogger("clerp")
 # Sums of floats drift; whole numbers of this part of a dollar do not.
 _PARTS = 10**12
 # What providers add to a prompt: the marks of two messages, and what they say to the model of a
@@ -149,9 +151,15 @@ class Budget:
 
     def _refuse(self, most_usd: float) -> BudgetError:
         limit = (self._limit or 0) / _PARTS
+        # The error becomes the reason on record, which must not hang on the order of the calls.
+        _log.info(
+            "a call that could cost $%.4f is not made: $%.4f spent, $%.4f set aside",
+            most_usd,
+            self.settled,
+            self.reserved,
+        )
         return BudgetError(
-            f"the budget of ${limit:g} is reached: ${self.settled:.4f} spent and "
-            f"${self.reserved:.4f} set aside, and one more call could cost ${most_usd:.4f}",
+            f"the budget of ${limit:g} is reached: one more call could pass it",
             remedy="Raise --budget and run the same command again: what is paid for is kept",
         )
 

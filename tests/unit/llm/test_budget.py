@@ -3,6 +3,7 @@
 import asyncio
 import importlib.util
 import json
+import logging
 import random
 from functools import cache
 from importlib.resources import files
@@ -108,16 +109,32 @@ def test_a_reservation_ends_once():
     assert (budget.settled, budget.reserved) == (0.2, 0.0)
 
 
-def test_the_limit_is_refused_by_name():
+def test_the_limit_is_refused_by_name(caplog: pytest.LogCaptureFixture):
     budget = Budget(0.01)
     budget.reserve(0.004).settle(0.002)
     budget.reserve(0.005)
-    with pytest.raises(
-        BudgetError,
-        match=r"budget of \$0\.01 is reached: \$0\.0020 spent and \$0\.0050 set aside.*\$0\.0040",
+    with (
+        caplog.at_level(logging.INFO, "clerp"),
+        pytest.raises(BudgetError, match=r"budget of \$0\.01 is reached.*Raise --budget"),
     ):
         budget.reserve(0.004)
+    assert "could cost $0.0040 is not made: $0.0020 spent, $0.0050 set aside" in caplog.text
     assert budget.reserved == 0.005
+
+
+@given(st.lists(AMOUNTS, min_size=1, max_size=5))
+def test_a_refusal_is_the_same_whatever_was_spent_before(spent: list[float]):
+    used = Budget(1.0)
+    for amount in spent:
+        used.reserve(amount).settle(amount / 2)
+    used.reserve(spent[0])
+    assert say_refusal(used, 1.01) == say_refusal(Budget(1.0), 1.1)
+
+
+def say_refusal(budget: Budget, most: float) -> str:
+    with pytest.raises(BudgetError) as refused:
+        budget.reserve(most)
+    return str(refused.value)
 
 
 def test_the_limit_itself_may_be_spent():
