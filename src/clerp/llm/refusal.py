@@ -19,9 +19,10 @@ _FORMAT = re.compile(
     r"response.?format|json.?schema|json.?object|structured.?output|response.?schema|grammar",
     re.IGNORECASE,
 )
-# llama.cpp of 2024 says with a 500 that it does not know json_schema.
+# llama.cpp of 2024 and the server of llama-cpp-python say with a 500 that they do not know
+# json_schema.
 _FORMAT_REFUSED = re.compile(
-    r"response_format.{0,60}(?:must be|not support|unsupported|unavailable|invalid)",
+    r"response_format.{0,60}(?:(?:must|should) be|not support|unsupported|unavailable|invalid)",
     re.IGNORECASE | re.DOTALL,
 )
 _READ_CHARS = 4000

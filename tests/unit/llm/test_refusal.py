@@ -62,6 +62,11 @@ def test_a_quota_for_each_minute_is_not_an_exhausted_account():
         (422, "response_format.type: unknown variant `json_schema`"),
         (400, "Failed to compile grammar"),
         (500, 'response_format type must be one of "text" or "json_object", but got: json_schema'),
+        (
+            500,
+            "1 validation error: {'type': 'literal_error', 'loc': ('body', 'response_format', "
+            "'type'), 'msg': \"Input should be 'text' or 'json_object'\"}",
+        ),
     ],
 )
 def test_a_complaint_about_the_format_is_known(status: int, message: str):
