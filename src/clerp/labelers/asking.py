@@ -4,8 +4,8 @@ import asyncio
 import hashlib
 import json
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 from clerp.errors import AnswerError, BusyError, TransportError
@@ -28,11 +28,12 @@ SCHEMA_VERSION = "1"
 
 @dataclass(frozen=True, slots=True)
 class Inquiry:
-    """One prompt, and under which key its answer is kept."""
+    """One question, and under which key its answer is kept."""
 
     key: str
-    prompt: Prompt
     method: str
+    write: Callable[[], Prompt]
+    """Writes what is asked, once it is known that it has to be."""
     read: Callable[[Completion], LabelAnswer]
     """Understands an answer, or raises AnswerError."""
 
@@ -53,8 +54,8 @@ def make_key(
 
     Args:
         evidence: Digest of the feature's evidence, which covers the feature.
-        method: Name of the one that asks.
-        prompt: All that is asked, schema included.
+        method: Name and revision of the one that asks.
+        prompt: All that is asked beside the evidence, schema included.
         transport: Names the model and its parameters.
         instead_of: The model that should have answered, if that is another one.
     """
@@ -107,18 +108,10 @@ class Asker:
 
     async def _ask_and_record(self, inquiry: Inquiry) -> Answer:
         started = self.clock()
-        try:
-            completion = await self._complete(inquiry)
-        except AnswerError as useless:
-            # It was paid for, and would be no better for being asked for again.
-            completion = self._describe_useless(useless)
-            verdict = _Verdict(complaint=useless.what)
-        except BaseException:
-            # Whatever ends it, a cancellation too: nobody could ask until the lease has run out.
-            await asyncio.shield(self.ledger.release(inquiry.key, self.owner))
-            raise
-        else:
-            verdict = _judge(completion, inquiry)
+        async with self._holding(inquiry.key):
+            prompt = inquiry.write()
+            judged = await self._ask_and_judge(inquiry, prompt)
+        completion = judged.completion
         answer = Answer(
             key=inquiry.key,
             text=completion.text,
@@ -132,13 +125,34 @@ class Asker:
             request_id=completion.request_id,
             seconds=round(self.clock() - started, 3),
             method=inquiry.method,
-            prompt_hash=inquiry.prompt.hash,
+            prompt_hash=prompt.hash,
             schema_version=SCHEMA_VERSION,
-            parsed=verdict.parsed,
-            complaint=verdict.complaint,
+            parsed=judged.parsed,
+            complaint=judged.complaint,
         )
         await self.ledger.record_answer(answer)
         return answer
+
+    @asynccontextmanager
+    async def _holding(self, key: str) -> AsyncGenerator[None]:
+        """End the lease on a key where there will be no answer."""
+        try:
+            yield
+        except BaseException:
+            # Whatever ends it, a cancellation too: nobody could ask until the lease has run out.
+            await asyncio.shield(self.ledger.release(key, self.owner))
+            raise
+
+    async def _ask_and_judge(self, inquiry: Inquiry, prompt: Prompt) -> "_Judged":
+        try:
+            completion = await self._complete(inquiry.key, prompt)
+        except AnswerError as useless:
+            # It was paid for, and would be no better for being asked for again.
+            return _Judged(self._describe_useless(useless), complaint=useless.what)
+        try:
+            return _Judged(completion, parsed=inquiry.read(completion).model_dump_json())
+        except AnswerError as unusable:
+            return _Judged(completion, complaint=unusable.what)
 
     def _describe_useless(self, useless: AnswerError) -> Completion:
         details = useless.details
@@ -151,12 +165,12 @@ class Asker:
             cost_usd=_read_cost(details.get("cost_usd")),
         )
 
-    async def _complete(self, inquiry: Inquiry) -> Completion:
-        lease = _Lease(inquiry.key, self.clock())
+    async def _complete(self, key: str, prompt: Prompt) -> Completion:
+        lease = _Lease(key, self.clock())
 
         async def ask_once(form: AnswerFormat) -> Completion:
             await self._hold(lease)
-            return await self._spend(inquiry.prompt, form)
+            return await self._spend(prompt, form)
 
         return await self._ladder.ask(lambda form: self.pace.call(lambda: ask_once(form)))
 
@@ -209,16 +223,10 @@ class _LeaseLostError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class _Verdict:
+class _Judged:
+    completion: Completion
     parsed: str = ""
     complaint: str = ""
-
-
-def _judge(completion: Completion, inquiry: Inquiry) -> _Verdict:
-    try:
-        return _Verdict(parsed=inquiry.read(completion).model_dump_json())
-    except AnswerError as unusable:
-        return _Verdict(complaint=unusable.what)
 
 
 def _choose_poll(taken: Taken) -> float:

@@ -3,12 +3,12 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache
 
 from clerp.errors import AnswerError, LabelerError
-from clerp.evidence import ActivationExample
+from clerp.evidence import ActivationExample, FeatureEvidence
 from clerp.labelers.asking import Asked, Asker, Inquiry, make_key
-from clerp.labelers.methods import Method, Question, find_method
+from clerp.labelers.methods import Method, Question, find_method, frame_question, list_held_out
 from clerp.labelers.request import LabelRequest
 from clerp.labels import Abstention, Label
 from clerp.ledger import Answer, GroupCommit, Ledger, end_owner
@@ -130,21 +130,20 @@ class LlmLabeler:
             LabelerError: There is no ledger, or the answer is not in it and may not be asked for.
                 Its details, and those of the three before, name what was paid before it broke.
         """
-        question = self.method.build(request)
-        first = await self._ask(request, question)
+        first = await self._ask(request)
         try:
-            return self._name([first], request, question)
+            return self._name([first], request)
         except AnswerError as unusable:
             complaint = unusable.what
         try:
-            second = await self._ask(request, question, complaint)
+            second = await self._ask(request, complaint)
         except LabelerError as fault:
-            fault.details = self._make_details([first], question)
+            fault.details = self._make_details([first], request)
             raise
         try:
-            return self._name([first, second], request, question)
+            return self._name([first, second], request)
         except AnswerError as unusable:
-            unusable.details = self._make_details([first, second], question)
+            unusable.details = self._make_details([first, second], request)
             raise
 
     async def aclose(self) -> None:
@@ -154,17 +153,16 @@ class LlmLabeler:
             end_owner(self.asker.owner)
         await self.transport.aclose()
 
-    async def _ask(self, request: LabelRequest, question: Question, complaint: str = "") -> Answer:
-        asked = await self._ask_or_find(self._make_key(request, complaint), question, complaint)
+    async def _ask(self, request: LabelRequest, complaint: str = "") -> Answer:
+        asked = await self._ask_or_find(request, complaint)
         if not asked.is_new:
             self.terms.cached[CostKey(request.route.tier, asked.answer.model, self.name)] += 1
         return asked.answer
 
-    async def _ask_or_find(self, key: str, question: Question, complaint: str) -> Asked:
+    async def _ask_or_find(self, request: LabelRequest, complaint: str) -> Asked:
+        key = self._make_key(request, complaint)
         if self.asker is not None:
-            prompt = question.prompt.with_complaint(complaint) if complaint else question.prompt
-            read = partial(_read, question=question)
-            return await self.asker.ask(Inquiry(key, prompt, self.name, read))
+            return await self.asker.ask(self._inquire(key, request, complaint))
         known = self._find(key)
         if known is None:
             raise LabelerError(
@@ -181,31 +179,37 @@ class LlmLabeler:
             )
         return self.ledger.find_answer(key)
 
+    def _inquire(self, key: str, request: LabelRequest, complaint: str) -> Inquiry:
+        # Nothing is written of what the ledger has.
+        question = cache(lambda: self.method.build(request))
+        return Inquiry(
+            key,
+            self.name,
+            write=lambda: _complain(question().prompt, complaint),
+            read=lambda completion: _read(completion, question()),
+        )
+
     def _make_key(self, request: LabelRequest, complaint: str = "") -> str:
-        # Which examples are nearest to a node is another matter in every graph, and a feature is
-        # not to be paid for in each.
-        prompt = self.method.build(replace(request, activations=())).prompt
-        asked = prompt.with_complaint(complaint) if complaint else prompt
+        # Without the examples that are shown: which are nearest to a node is another matter in
+        # every graph, and a feature is not to be paid for in each.
         return make_key(
             request.evidence.digest,
-            self.name,
-            asked,
+            f"{self.name} {self.method.revision}",
+            _complain(frame_question(self.method, request), complaint),
             self.transport,
             instead_of=self.instead_of,
         )
 
-    def _name(
-        self, answers: Sequence[Answer], request: LabelRequest, question: Question
-    ) -> Label | Abstention:
+    def _name(self, answers: Sequence[Answer], request: LabelRequest) -> Label | Abstention:
         answer = answers[-1]
         if answer.complaint:
             raise AnswerError(answer.complaint, where=answer.model)
         said = LabelAnswer.model_validate_json(answer.parsed)
-        details = self._make_details(answers, question)
+        details = self._make_details(answers, request)
         if said.abstain:
             reason = said.abstain_reason or "the model gave no reason"
             return Abstention(self.name, reason, details)
-        examples = _list_showable(request, question)
+        examples = _list_showable(request.evidence)
         unknown = unknown_ids(said, examples)
         return Label(
             text=said.label,
@@ -218,7 +222,7 @@ class LlmLabeler:
         )
 
     def _make_details(
-        self, answers: Sequence[Answer], question: Question
+        self, answers: Sequence[Answer], request: LabelRequest
     ) -> dict[str, str | float | int | None]:
         """Say who answered the last time, and what all answers cost together."""
         details: dict[str, str | float | int | None] = {
@@ -229,7 +233,7 @@ class LlmLabeler:
             "cost_usd": _total([answer.cost_usd for answer in answers]),
             "prompt_tokens": _total([answer.prompt_tokens for answer in answers]),
             "completion_tokens": _total([answer.completion_tokens for answer in answers]),
-            "held_out": ", ".join(question.held_out),
+            "held_out": ", ".join(list_held_out(request.evidence)),
         }
         return {**details, "instead_of": self.instead_of} if self.instead_of else details
 
@@ -263,6 +267,10 @@ def open_litellm(argument: str) -> LlmLabeler:
     return open_llm(argument)
 
 
+def _complain(prompt: Prompt, complaint: str) -> Prompt:
+    return prompt.with_complaint(complaint) if complaint else prompt
+
+
 def _read(completion: Completion, question: Question) -> LabelAnswer:
     if completion.finish_reason == "length":
         raise AnswerError("the answer is cut off at its greatest length")
@@ -270,10 +278,10 @@ def _read(completion: Completion, question: Question) -> LabelAnswer:
     return parse_answer(completion.text, asked=asked, shown=question.shown)
 
 
-def _list_showable(request: LabelRequest, question: Question) -> list[ActivationExample]:
+def _list_showable(evidence: FeatureEvidence) -> list[ActivationExample]:
     """List the examples that a question about the feature may show, in whatever graph."""
-    examples = (*request.evidence.top, *request.evidence.lower)
-    return [example for example in examples if example.id not in question.held_out]
+    held_out = list_held_out(evidence)
+    return [example for example in (*evidence.top, *evidence.lower) if example.id not in held_out]
 
 
 def _list_known(said: LabelAnswer, examples: Sequence[ActivationExample]) -> tuple[str, ...]:

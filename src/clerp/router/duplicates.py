@@ -6,7 +6,6 @@ quote one another, and carry the same notice with another date. Such examples te
 
 from collections.abc import Iterator, Sequence, Sized
 from dataclasses import dataclass
-from functools import lru_cache
 from math import inf, isfinite
 
 from clerp.evidence import ActivationExample
@@ -84,10 +83,5 @@ def _find_cut(one: Sized, other: Sized) -> float:
 
 def _cut_shingles(example: ActivationExample) -> Iterator[_Shingle]:
     near = example.tokens[max(0, example.peak - REACH) : example.peak + REACH + 1]
-    tokens = [folded for folded in map(_fold, near) if folded]
+    tokens = [folded for token in near if (folded := token.strip().casefold())]
     return zip(*(tokens[i:] for i in range(SHINGLE)), strict=False)
-
-
-@lru_cache(maxsize=65536)
-def _fold(token: str) -> str:
-    return token.strip().casefold()

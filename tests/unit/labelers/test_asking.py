@@ -33,7 +33,7 @@ def read(completion: Completion) -> LabelAnswer:
     return parse_answer(completion.text)
 
 
-INQUIRY = Inquiry("k", PROMPT, "max-act-logits", read)
+INQUIRY = Inquiry("k", "max-act-logits", lambda: PROMPT, read)
 
 
 async def at_once(_: float) -> None:

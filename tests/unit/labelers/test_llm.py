@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from tests.fake_llm import make_request
+from tests.outcomes import make_label
 from tests.scripted_transport import BAD, GOOD, Reply, Script, decline, make_script, say
 from tests.unit.labelers.methods.asked import make_evidence as make_distinct
 from tests.unit.labelers.methods.asked import make_request as make_proposed
@@ -25,7 +26,7 @@ from clerp.errors import (
 )
 from clerp.labelers import GraphContext, LabelRequest
 from clerp.labelers.llm import LlmLabeler, Terms, open_litellm, open_llm
-from clerp.labelers.methods import find_method
+from clerp.labelers.methods import find_method, list_held_out
 from clerp.labels import Abstention, Label
 from clerp.ledger import Answer, Ledger, LedgerWrites, open_ledger
 from clerp.llm.budget import Budget
@@ -88,7 +89,7 @@ async def test_examples_that_are_held_out_are_on_record_and_were_not_shown(ledge
 
 async def test_what_was_held_out_is_no_evidence_for_a_label(ledger: Ledger):
     request = make_long_request()
-    held_out = find_method(METHOD).build(request).held_out[0]
+    held_out = list_held_out(request.evidence)[0]
     named = await make_labeler(ledger, say(evidence=[held_out])).label(request)
     assert isinstance(named, Label)
     assert (named.evidence, named.details["unknown_ids"]) == ((), held_out)
@@ -113,6 +114,28 @@ async def test_another_model_parameter_or_evidence_is_another_question(
     other = make_labeler(ledger, GOOD, **given)
     await other.label(make_request(digest=digest))
     assert len(script_of(other).prompts) == 1
+
+
+async def test_nothing_is_written_of_what_the_ledger_has(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+):
+    first = await make_labeler(ledger, GOOD).label(make_request())
+    again = make_labeler(ledger)
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("a question was written")
+
+    monkeypatch.setattr(type(again.method), "build", refuse)
+    assert await again.label(make_request()) == first
+
+
+async def test_what_cannot_be_asked_leaves_no_lease(ledger: Ledger):
+    labeler = replace(make_labeler(ledger, GOOD), method=find_method("small-llm"))
+    for _ in range(2):
+        with pytest.raises(LabelerError, match="small-llm refines a label"):
+            await labeler.label(make_request())
+    proposed = replace(make_request(), proposal=make_label())
+    assert isinstance(await labeler.label(proposed), Label)
 
 
 async def test_another_method_is_another_question(ledger: Ledger):
@@ -375,10 +398,10 @@ def test_the_plugin_is_found_missing_before_any_call(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     ("method", "key"),
     [
-        ("max-act-logits", "1f3ac04f29d6f7faac30f3975cf3aa7d580b23146738c2c65caacf689f3ed923"),
-        ("acts-top20", "7e55196ce5d5a6ab9559568eae8d5a14a8233f9246d2d7472533160a77e621ad"),
-        ("token-act-pairs", "ae18d2a958c9ab170686cdd5672c3ef696df4923c57a0bc18a26795b0660e794"),
-        ("small-llm", "16390a07f9d276c394ffe260c40ba6474f1254c3627babc4e0efa9788343cad3"),
+        ("max-act-logits", "af559f138497c8d26db5c04d1bd4d59d66aef7998e20160f967c81f58c4d3f13"),
+        ("acts-top20", "adb56698ad4db94788a5c7528f2d55ba06c71af92f258db782bba9c9e543dcec"),
+        ("token-act-pairs", "8b619a166bdb02a95a9ccb095b5e4888adc3ea0003329ba800699e6b62262c69"),
+        ("small-llm", "27f4bcd4e00c13261f13ecc0f9ac9075f62c983353c28beb0dbbdf80c6725b22"),
     ],
 )
 def test_a_ledger_keeps_its_answers_as_long_as_no_prompt_changes(

@@ -5,8 +5,9 @@ from types import MappingProxyType
 
 from clerp.errors import UsageError
 from clerp.labelers.methods.acts_top20 import ActsTop20
+from clerp.labelers.methods.choice import list_held_out
 from clerp.labelers.methods.max_act_logits import MaxActLogits
-from clerp.labelers.methods.method import Method, Question
+from clerp.labelers.methods.method import Method, Question, frame_question
 from clerp.labelers.methods.small_llm import SmallLlm
 from clerp.labelers.methods.token_act_pairs import TokenActPairs
 
@@ -15,7 +16,7 @@ METHODS: Mapping[str, Method] = MappingProxyType(
 )
 """By name, the default first."""
 
-__all__ = ["METHODS", "Method", "Question", "find_method"]
+__all__ = ["METHODS", "Method", "Question", "find_method", "frame_question", "list_held_out"]
 
 
 def find_method(name: str) -> Method:

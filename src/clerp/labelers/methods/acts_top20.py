@@ -33,12 +33,14 @@ class ActsTop20:
     """Excerpts alone, without promoted tokens; see the module."""
 
     name = "acts-top20"
+    revision = 1
+    task = _TASK
 
     def build(self, request: LabelRequest) -> Question:
         """Show twenty excerpts of up to 33 tokens."""
         choice = choose_examples(request.evidence, N_EXAMPLES, request.activations)
         excerpts = {example.id: _highlight(example) for example in choice.shown}
-        return make_question(self.name, _TASK, request, choice, {"excerpts": excerpts})
+        return make_question(self, request, choice.shown, {"excerpts": excerpts})
 
 
 def _highlight(example: ActivationExample) -> str:

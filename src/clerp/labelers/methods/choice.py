@@ -47,8 +47,13 @@ def choose_examples(evidence: FeatureEvidence, n: int, activations: Sequence[flo
     return Choice(_by_strength((*near, *spread)), usable.held_out)
 
 
-# The last one: a feature's question is asked with its activations, and filed without them.
-@lru_cache(maxsize=1)
+def list_held_out(evidence: FeatureEvidence) -> tuple[str, ...]:
+    """List the ids of examples that no method shows, so that a label can be scored on them."""
+    return tuple(example.id for example in _part_distinct(evidence).held_out)
+
+
+# Wanted before a feature is asked about and again after; so many are asked about meanwhile.
+@lru_cache(maxsize=256)
 def _part_distinct(evidence: FeatureEvidence) -> Choice:
     """Return the examples that may be shown, and those that are held out."""
     distinct = drop_near_duplicates((*evidence.top, *evidence.lower)).examples

@@ -19,6 +19,8 @@ MAX_PROMOTED = 10
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 Value = str | Sequence[str] | Mapping[str, str] | Mapping[str, Sequence[str | tuple[str, int]]]
+Data = Mapping[str, Value]
+"""What a model is shown, by name."""
 
 
 class PeakWords(NamedTuple):
@@ -28,7 +30,7 @@ class PeakWords(NamedTuple):
     following: str
 
 
-def write_data(data: Mapping[str, Value], seed: str) -> str:
+def write_data(data: Data, seed: str) -> str:
     """Write data as JSON between two equal lines.
 
     Args:

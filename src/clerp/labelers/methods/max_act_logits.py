@@ -30,6 +30,8 @@ class MaxActLogits:
     """The default method; see the module."""
 
     name = "max-act-logits"
+    revision = 1
+    task = _TASK
 
     def build(self, request: LabelRequest) -> Question:
         """Show the words of eight examples and the texts of four."""
@@ -41,4 +43,4 @@ class MaxActLogits:
                 example.id: mark_peak(example, REACH) for example in choice.shown[::TEXT_EVERY]
             },
         }
-        return make_question(self.name, _TASK, request, choice, data)
+        return make_question(self, request, choice.shown, data)

@@ -1,12 +1,10 @@
 """What a method makes of a request: a question, and which examples it does not show."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from clerp.evidence import ActivationExample
-from clerp.labelers.methods.choice import Choice
-from clerp.labelers.methods.data import Value, write_data
+from clerp.labelers.methods.data import Data, write_data
 from clerp.labelers.methods.surroundings import TASK, describe_context
 from clerp.labelers.request import LabelRequest
 from clerp.llm import LabelAnswer, Prompt
@@ -26,8 +24,6 @@ class Question:
     prompt: Prompt
     shown: tuple[ActivationExample, ...]
     """The examples that the prompt shows, strongest first."""
-    held_out: tuple[str, ...]
-    """Ids of examples that no method shows, so that a label can be scored on them."""
 
 
 @runtime_checkable
@@ -37,6 +33,16 @@ class Method(Protocol):
     @property
     def name(self) -> str:
         """What labels call it: `max-act-logits`."""
+        ...
+
+    @property
+    def revision(self) -> int:
+        """Grows where the same evidence gives other data, so that old answers are not taken."""
+        ...
+
+    @property
+    def task(self) -> str:
+        """What the data is and what to name in it."""
         ...
 
     def build(self, request: LabelRequest) -> Question:
@@ -49,23 +55,33 @@ class Method(Protocol):
 
 
 def make_question(
-    method: str, task: str, request: LabelRequest, choice: Choice, data: Mapping[str, Value]
+    method: Method, request: LabelRequest, shown: tuple[ActivationExample, ...], data: Data
 ) -> Question:
     """Put a method's task, the rules of every answer and the data together.
 
     Args:
-        method: Its name.
-        task: What the data is and what to name in it.
+        method: Whose task it is.
         request: The feature. Its graph's context joins the data where it is given.
-        choice: The examples that the data is made of.
+        shown: The examples that the data is made of.
         data: What the model is shown, by name.
     """
-    if request.context is not None:
-        task = f"{task}\n{TASK}"
-        data = {**data, **describe_context(request.context)}
-    prompt = Prompt(
-        system=f"{task}\n\n{_ANSWER}\n\n{_DATA}",
-        user=write_data(data, f"{method} {request.evidence.digest}"),
-        schema=LabelAnswer,
-    )
-    return Question(prompt, choice.shown, tuple(example.id for example in choice.held_out))
+    joined = {**data, **_describe_surroundings(request)}
+    user = write_data(joined, f"{method.name} {request.evidence.digest}")
+    return Question(Prompt(_write_rules(method, request), user, LabelAnswer), shown)
+
+
+def frame_question(method: Method, request: LabelRequest) -> Prompt:
+    """Return what is asked of a feature but for the data that is cut from its evidence."""
+    data = _describe_surroundings(request)
+    if request.proposal is not None:
+        data = {**data, "proposal": request.proposal.text}
+    return Prompt(_write_rules(method, request), write_data(data, ""), LabelAnswer)
+
+
+def _write_rules(method: Method, request: LabelRequest) -> str:
+    task = method.task if request.context is None else f"{method.task}\n{TASK}"
+    return f"{task}\n\n{_ANSWER}\n\n{_DATA}"
+
+
+def _describe_surroundings(request: LabelRequest) -> Data:
+    return {} if request.context is None else describe_context(request.context)

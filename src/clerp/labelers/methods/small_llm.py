@@ -27,6 +27,8 @@ class SmallLlm:
     """Refines a label of tier 1; see the module."""
 
     name = "small-llm"
+    revision = 1
+    task = _TASK
 
     def build(self, request: LabelRequest) -> Question:
         """Show the proposal and the words of ten examples.
@@ -45,4 +47,4 @@ class SmallLlm:
             **write_words(choice.shown),
             "promoted": write_promoted(request.evidence.promoted),
         }
-        return make_question(self.name, _TASK, request, choice, data)
+        return make_question(self, request, choice.shown, data)

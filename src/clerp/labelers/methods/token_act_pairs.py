@@ -32,13 +32,15 @@ class TokenActPairs:
     """Tokens and activations, without promoted tokens; see the module."""
 
     name = "token-act-pairs"
+    revision = 1
+    task = _TASK
 
     def build(self, request: LabelRequest) -> Question:
         """Show five excerpts of up to 33 tokens."""
         choice = choose_examples(request.evidence, N_EXAMPLES, request.activations)
         strongest = max(example.peak_activation for example in choice.shown)
         excerpts = {example.id: _pair(example, strongest) for example in choice.shown}
-        return make_question(self.name, _TASK, request, choice, {"excerpts": excerpts})
+        return make_question(self, request, choice.shown, {"excerpts": excerpts})
 
 
 def _pair(example: ActivationExample, strongest: float) -> list[str | tuple[str, int]]:

@@ -1,11 +1,13 @@
 """Questions: the same for the same request, and evidence stays data."""
 
+import hashlib
 import json
 from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.outcomes import make_label
 from tests.unit.labelers.methods.asked import (
     PROPOSAL,
     make_evidence,
@@ -17,7 +19,7 @@ from tests.unit.labelers.methods.asked import (
 from clerp import testing
 from clerp.errors import LabelerError, UsageError
 from clerp.labelers import LabelRequest
-from clerp.labelers.methods import METHODS, find_method
+from clerp.labelers.methods import METHODS, find_method, frame_question, list_held_out
 from clerp.labelers.methods.data import read_words, shorten
 from clerp.labelers.request import GraphContext
 from clerp.llm import LabelAnswer
@@ -59,17 +61,53 @@ def test_an_unknown_method_names_the_known_ones():
         find_method("guess")
 
 
+@pytest.mark.parametrize(
+    ("name", "revision", "question"),
+    [
+        ("max-act-logits", 1, "469e12e6a4215fe7"),
+        ("acts-top20", 1, "4bcbadb76833630b"),
+        ("token-act-pairs", 1, "c4427818d3529685"),
+        ("small-llm", 1, "d7c2a6b9911cdbd2"),
+    ],
+)
+def test_data_that_is_cut_otherwise_comes_with_another_revision(
+    name: str, revision: int, question: str
+):
+    # Answers in ledgers are found by revision and evidence. Who changes the data of a question on
+    # purpose raises the revision of its method, and then this.
+    method = find_method(name)
+    written = method.build(make_request(make_evidence(20, 25), activations=[0.3])).prompt.user
+    cut = written.partition("\n")[2].rpartition("\n")[0]
+    assert method.revision == revision
+    assert hashlib.sha256(cut.encode()).hexdigest()[:16] == question
+
+
+@EVERY
+def test_a_frame_is_all_of_a_question_but_what_is_cut_from_evidence(name: str):
+    method, request = find_method(name), make_request(make_evidence(20, 25))
+    frame = frame_question(method, request)
+    assert frame.system == method.build(request).prompt.system
+    assert frame == frame_question(method, make_request(make_evidence(3), activations=[0.3]))
+    in_graph = replace(request, context=GraphContext((" a", " b"), (1,), ("US states",)))
+    asked = [frame, frame_question(method, in_graph)]
+    asked += [frame_question(method, replace(request, proposal=make_label("Ohio / Utah")))]
+    assert len({prompt.hash for prompt in asked}) == 3
+    assert method.build(in_graph).prompt.system == asked[1].system
+
+
 @EVERY
 def test_a_question_names_what_it_shows_and_what_it_holds_out(name: str):
-    question = find_method(name).build(make_request(make_evidence(20, 25)))
+    evidence = make_evidence(20, 25)
+    question = find_method(name).build(make_request(evidence))
+    held_out = list_held_out(evidence)
     shown = {example.id for example in question.shown}
     written = json.dumps(read_data(question))
     assert question.prompt.schema is LabelAnswer
-    assert len(question.held_out) == 9
+    assert len(held_out) == 9
     assert all(f'"{id_}"' in written for id_ in shown)
-    assert not any(f'"{id_}"' in written for id_ in question.held_out)
-    held_out = [e for e in make_evidence(20, 25).top if e.id in question.held_out]
-    assert not any(example.tokens[1].strip() + '"' in written for example in held_out)
+    assert not any(f'"{id_}"' in written for id_ in held_out)
+    peaks = [e.tokens[1].strip() for e in evidence.top if e.id in held_out]
+    assert not any(f'{peak}"' in written for peak in peaks)
 
 
 @EVERY
