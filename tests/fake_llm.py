@@ -50,7 +50,8 @@ class Asked:
     @property
     def format(self) -> str:
         """What its response_format asks for."""
-        return self.body.get("response_format", {}).get("type", "text")
+        given = self.body.get("response_format", {})
+        return f"{given.get('type', 'text')}{'_schema' if 'schema' in given else ''}"
 
 
 @dataclass(frozen=True)

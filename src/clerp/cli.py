@@ -154,6 +154,9 @@ def label(
     ] = None,
     ledger: LedgerPlace = None,
     concurrency: Annotated[int | None, typer.Option(help="Calls to an LLM at once: 8.")] = None,
+    llm_timeout: Annotated[
+        float | None, typer.Option(help="Seconds that a call to an LLM may take: 60.")
+    ] = None,
     max_graph_bytes: MaxBytes = None,
     offline: Offline = None,
     rows: Annotated[int, typer.Option(min=0, help="Features shown of each graph.")] = 20,
@@ -188,6 +191,7 @@ def label(
         "style": style,
         "ledger": ledger,
         "concurrency": concurrency,
+        "llm_timeout": llm_timeout,
         "max_graph_bytes": max_graph_bytes,
         "offline": offline,
     }

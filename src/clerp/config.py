@@ -54,6 +54,7 @@ class GivenSettings(TypedDict, total=False):
     style: Style | None
     ledger: str | Path | None
     concurrency: int | None
+    llm_timeout: float | None
     max_graph_bytes: int | None
     offline: bool | None
     transcoder_sets: Mapping[str, Sequence[str]] | None
@@ -117,6 +118,8 @@ class Settings(BaseModel):
     """File or SQLAlchemy URL of the durable record."""
     concurrency: int = Field(default=8, ge=1)
     """Calls to an LLM at the same time."""
+    llm_timeout: float = Field(default=60.0, gt=0, le=300)
+    """Seconds that one call to an LLM may take, its wait in the server's queue included."""
     max_graph_bytes: int = Field(default=2**30, ge=1)
     """Largest graph, in bytes of JSON."""
     offline: bool = False

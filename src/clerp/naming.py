@@ -61,7 +61,7 @@ async def open_labelers(
 def make_terms(settings: Settings) -> Terms:
     """Read from settings what the calls of a run may cost, and how fast they may go."""
     prices = {model: Price(price.input, price.output) for model, price in settings.prices.items()}
-    return Terms(Budget(settings.budget), prices, settings.concurrency)
+    return Terms(Budget(settings.budget), prices, settings.concurrency, settings.llm_timeout)
 
 
 def _make_labelers(

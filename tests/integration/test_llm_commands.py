@@ -98,6 +98,14 @@ def test_what_a_run_cost_is_shown_and_on_record(run: Run, fake: FakeLlm) -> None
     assert len(fake.requests) == N_FEATURES
 
 
+def test_a_call_takes_no_longer_than_it_may(run: Run, fake: FakeLlm) -> None:
+    fake.latency = 30.0
+    outcome = run(*LABEL, "--llm", big(fake), "--llm-timeout", "0.2")
+    assert outcome.code == 2
+    reasons = {feature["reason"] for feature in read_record()["features"].values()}
+    assert any("no answer within 0.2 s" in reason for reason in reasons)
+
+
 def test_without_a_model_there_is_no_table_of_costs(run: Run) -> None:
     outcome = run("label", "graph.json")
     assert outcome.code == 0

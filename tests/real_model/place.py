@@ -84,7 +84,9 @@ class Place:
         """Have the model label every feature."""
         return self.run(
             *("label", "graph.json", "--features", str(self.features), "--llm-all"),
-            *("--llm", self.way.model, "--concurrency", "2", "--rows", "1000", *flags),
+            *("--llm", self.way.model, "--concurrency", "2"),
+            # A machine that does other work, too, may take a minute for an answer.
+            *("--llm-timeout", "300", "--rows", "1000", *flags),
         )
 
     def explain(self, feature: str) -> Ended:

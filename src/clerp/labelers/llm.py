@@ -33,6 +33,8 @@ class Terms:
     budget: Budget = field(default_factory=lambda: Budget(None))
     prices: Mapping[str, Price] = field(default_factory=dict[str, Price])
     concurrency: int = 64
+    timeout: float = 60.0
+    """Seconds that one call may take."""
     cached: Counter[CostKey] = field(default_factory=Counter[CostKey])
     """How many answers the ledger had."""
 
@@ -258,8 +260,9 @@ def open_llm(
         PluginError: litellm is not installed.
         UsageError: No model is named, or there is no such method.
     """
-    transport = open_transport(name, ask=ask)
-    return LlmLabeler(transport, find_method(method), terms or Terms())
+    given = terms or Terms()
+    transport = open_transport(name, ask=ask, timeout=given.timeout)
+    return LlmLabeler(transport, find_method(method), given)
 
 
 def open_litellm(argument: str) -> LlmLabeler:

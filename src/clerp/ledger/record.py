@@ -63,7 +63,7 @@ class Answer:
         default_factory=dict[str, str | float | int | None]
     )
     format: str = ""
-    """Form in which it was asked for: json_schema, json_object or text. This field and those below
+    """Form in which it was asked for, one of `clerp.llm.AnswerFormat`. This field and those below
     are empty in answers from before schema 2 of the ledger."""
     request_id: str = ""
     """By which the provider knows the request."""

@@ -24,8 +24,9 @@ def estimate_most(prompt: Prompt, price: Price, max_tokens: int) -> float:
 
     A token of any tokenizer that falls back to bytes stands for one byte of UTF-8 or more, so that
     no text has more tokens than bytes; the longer of the text and its compatibility form (NFKD)
-    counts, for a tokenizer may read that. The schema counts as it is longest: written with indents,
-    or in the text of the prompt. Real prompts have about a fifth of this; no half of it is safe.
+    counts, for a tokenizer may read that. The schema counts twice, as one form of request has it:
+    in the text of the prompt, and beside it, written with indents. Real prompts have about a fifth
+    of this; no half of it is safe.
 
     Args:
         prompt: What is asked, in whatever form.
@@ -41,8 +42,8 @@ def estimate_most(prompt: Prompt, price: Price, max_tokens: int) -> float:
 def count_most_tokens(prompt: Prompt) -> int:
     """Return more tokens than any tokenizer makes of a prompt and what travels with it."""
     schema = json.dumps(read_schema(prompt.schema), indent=4)
-    carried = _count_bytes(prompt, "json_schema") + len(schema.encode())
-    return max(carried, _count_bytes(prompt, "text")) + _MOST_ADDED_TOKENS
+    written = _count_bytes(prompt, "json_object_schema")
+    return written + len(schema.encode()) + _MOST_ADDED_TOKENS
 
 
 class Reservation:

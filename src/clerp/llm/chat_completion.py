@@ -53,11 +53,18 @@ def write_request(
                     "strict": True,
                 },
             }
+        case "json_object_schema":
+            body["response_format"] = write_object_schema(prompt)
         case "json_object":
             body["response_format"] = {"type": "json_object"}
         case "text":
             pass
     return json.dumps(body).encode()
+
+
+def write_object_schema(prompt: Prompt) -> dict[str, object]:
+    """Write the form that llama-cpp-python, Together and Fireworks added to OpenAI's."""
+    return {"type": "json_object", "schema": read_schema(prompt.schema)}
 
 
 def read_completion(content: bytes, answer_format: AnswerFormat, *, where: str) -> Completion:

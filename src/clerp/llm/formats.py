@@ -13,7 +13,7 @@ Ask = Callable[[AnswerFormat], Awaitable[Completion]]
 
 
 class FormatLadder:
-    """From a JSON schema to any JSON object to plain text, for one transport.
+    """From a JSON schema, in two forms, to any JSON object to plain text, for one transport.
 
     A step that was taken down is not taken up again: calls that follow, and those under way, use
     what the server was found to take. `Completion.answer_format` says which that was.

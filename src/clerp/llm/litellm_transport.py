@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from clerp.errors import BusyError, FormatError, TransportError
+from clerp.llm.chat_completion import write_object_schema
 from clerp.llm.litellm_library import load_litellm
 from clerp.llm.prompt import AnswerFormat, Prompt
 from clerp.llm.refusal import Refusal, explain
@@ -172,6 +173,8 @@ def _write_format(prompt: Prompt, answer_format: AnswerFormat) -> dict[str, obje
     match answer_format:
         case "json_schema":
             return {"response_format": prompt.schema}
+        case "json_object_schema":
+            return {"response_format": write_object_schema(prompt)}
         case "json_object":
             return {"response_format": {"type": "json_object"}}
         case "text":

@@ -19,12 +19,13 @@ def forget_address(name: str) -> str:
     return model if found else name
 
 
-def open_transport(name: str, *, ask: bool = True) -> Transport:
+def open_transport(name: str, *, ask: bool = True, timeout: float = 60.0) -> Transport:
     """Make the transport to a model. Nothing is asked yet.
 
     Args:
         name: `http:MODEL@URL` for an OpenAI-compatible server, else litellm's name of a model.
         ask: False allows `http:MODEL`: whose answers are looked up need not be found.
+        timeout: Seconds for a whole call.
 
     Raises:
         UsageError: No model is named, or the address cannot be used.
@@ -39,9 +40,9 @@ def open_transport(name: str, *, ask: bool = True) -> Transport:
         from clerp.llm.http_transport import HttpTransport
 
         place = "" if ask or name != forget_address(name) else _NOWHERE
-        return HttpTransport(name.removeprefix(_HTTP) + place)
+        return HttpTransport(name.removeprefix(_HTTP) + place, timeout=timeout)
     require_litellm()
-    return LitellmTransport(name)
+    return LitellmTransport(name, timeout=timeout)
 
 
 def _is_http(name: str) -> bool:

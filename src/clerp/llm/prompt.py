@@ -9,8 +9,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-AnswerFormat = Literal["json_schema", "json_object", "text"]
-"""How a request says what the answer must look like: by its schema, as any JSON, or not at all."""
+AnswerFormat = Literal["json_schema", "json_object_schema", "json_object", "text"]
+"""How a request says what the answer must look like: by its schema, by its schema as servers take
+it that know only JSON objects, as any JSON object, or not at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Prompt:
         )
 
     def write_messages(self, answer_format: AnswerFormat) -> list[dict[str, str]]:
-        """Write OpenAI's chat messages. A schema that the request does not carry is in the text."""
+        """Write OpenAI's chat messages. A schema that a server may not read is in the text."""
         user = self.user
         if answer_format != "json_schema":
             schema = json.dumps(read_schema(self.schema))

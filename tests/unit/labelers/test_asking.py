@@ -179,8 +179,8 @@ async def test_every_request_that_may_have_been_answered_counts_as_spent(ledger:
 async def test_a_form_that_the_server_does_not_take_is_asked_for_once(ledger: Ledger):
     asker = make_asker(ledger, FormatError("no json_schema"), GOOD, GOOD)
     answers = [await asker.ask(replace(INQUIRY, key=key)) for key in ("k", "l")]
-    assert script_of(asker).formats == ["json_schema", "json_object", "json_object"]
-    assert [asked.answer.format for asked in answers] == ["json_object", "json_object"]
+    assert script_of(asker).formats == ["json_schema", "json_object_schema", "json_object_schema"]
+    assert [asked.answer.format for asked in answers] == ["json_object_schema"] * 2
 
 
 async def test_what_could_pass_the_budget_is_not_asked(ledger: Ledger):

@@ -46,7 +46,11 @@ def test_a_schema_is_sent_as_openai_wants_it():
 def test_the_lower_forms_put_the_schema_into_the_text():
     assert write("json_object")["response_format"] == {"type": "json_object"}
     assert "response_format" not in write("text")
-    for answer_format in ("json_object", "text"):
+    assert write("json_object_schema")["response_format"] == {
+        "type": "json_object",
+        "schema": LabelAnswer.model_json_schema(),
+    }
+    for answer_format in ("json_object_schema", "json_object", "text"):
         assert "abstain_reason" in write(answer_format)["messages"][-1]["content"]
 
 

@@ -34,8 +34,9 @@ async def test_a_server_that_knows_schemas_is_asked_once():
 @pytest.mark.parametrize(
     ("taken", "asked"),
     [
-        ("json_object", ["json_schema", "json_object"]),
-        ("text", ["json_schema", "json_object", "text"]),
+        ("json_object_schema", ["json_schema", "json_object_schema"]),
+        ("json_object", ["json_schema", "json_object_schema", "json_object"]),
+        ("text", ["json_schema", "json_object_schema", "json_object", "text"]),
     ],
 )
 async def test_it_goes_down_to_what_is_taken_and_stays_there(
@@ -52,14 +53,15 @@ async def test_calls_at_once_go_down_together_and_no_further_than_needed():
     server, ladder = Server("json_object", "text"), FormatLadder()
     said = await asyncio.gather(*[ladder.ask(server.ask) for _ in range(8)])
     assert {completion.answer_format for completion in said} == {"json_object"}
-    assert server.asked == ["json_schema"] * 8 + ["json_object"] * 8
+    refused = ["json_schema"] * 8 + ["json_object_schema"] * 8
+    assert server.asked == refused + ["json_object"] * 8
 
 
 async def test_a_server_that_takes_nothing_ends_it():
     server, ladder = Server(), FormatLadder()
     with pytest.raises(FormatError, match="no text"):
         await ladder.ask(server.ask)
-    assert server.asked == ["json_schema", "json_object", "text"]
+    assert server.asked == ["json_schema", "json_object_schema", "json_object", "text"]
 
 
 async def test_another_fault_goes_through_and_changes_nothing():

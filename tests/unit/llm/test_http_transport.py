@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from typing import get_args
 
 import pytest
 from tests.fake_llm import (
@@ -87,7 +88,7 @@ async def test_without_a_key_none_is_sent(fake: FakeLlm, monkeypatch: pytest.Mon
     assert "authorization" not in fake.received[0].headers
 
 
-@pytest.mark.parametrize("answer_format", ["json_schema", "json_object", "text"])
+@pytest.mark.parametrize("answer_format", get_args(AnswerFormat))
 async def test_the_format_that_was_used_is_recorded(fake: FakeLlm, answer_format: AnswerFormat):
     fake.answers(chat(GOOD_ANSWER))
     assert (await complete(fake, answer_format)).answer_format == answer_format
@@ -95,13 +96,17 @@ async def test_the_format_that_was_used_is_recorded(fake: FakeLlm, answer_format
 
 
 async def test_a_server_that_knows_no_schemas_is_asked_for_an_object(fake: FakeLlm):
-    fake.answers(error(400, "This response_format type is unavailable now"))
+    refused = error(400, "This response_format type is unavailable now")
+    fake.answers(refused, refused)
     fake.answers(chat(GOOD_ANSWER), chat(GOOD_ANSWER))
     ladder = FormatLadder()
     for _ in range(2):
         answer = await ladder.ask(lambda answer_format: complete(fake, answer_format))
         assert answer.answer_format == "json_object"
-    assert [asked.format for asked in fake.received] == ["json_schema", *["json_object"] * 2]
+    assert [asked.format for asked in fake.received] == [
+        *("json_schema", "json_object_schema"),
+        *["json_object"] * 2,
+    ]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import importlib.util
 import time
 import traceback
 from collections.abc import Iterator
+from typing import get_args
 
 import pytest
 from tests.fake_llm import (
@@ -85,7 +86,7 @@ async def test_the_parameters_on_record_are_those_that_were_sent(fake: FakeLlm):
         assert answer.parameters == {k: v for k, v in request.items() if k in names}
 
 
-@pytest.mark.parametrize("answer_format", ["json_schema", "json_object", "text"])
+@pytest.mark.parametrize("answer_format", get_args(AnswerFormat))
 async def test_the_format_is_sent_and_recorded(fake: FakeLlm, answer_format: AnswerFormat):
     fake.answers(chat(GOOD_ANSWER))
     assert (await complete(answer_format=answer_format)).answer_format == answer_format

@@ -41,8 +41,8 @@ def test_a_schema_that_the_request_carries_is_not_in_the_text():
     ]
 
 
-def test_a_schema_that_the_request_does_not_carry_is_in_the_text():
-    for answer_format in ("json_object", "text"):
+def test_a_schema_that_the_request_may_not_carry_is_in_the_text():
+    for answer_format in ("json_object_schema", "json_object", "text"):
         user = PROMPT.write_messages(answer_format)[-1]["content"]
         assert user.startswith("user\n\n")
         # Some servers ask for that word wherever they promise JSON.

@@ -1,5 +1,7 @@
 """What a provider's error means."""
 
+from typing import get_args
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -89,7 +91,7 @@ def test_what_concerns_one_prompt_is_neither():
 
 
 STATUSES = st.integers(100, 999)
-FORMATS = st.sampled_from(["json_schema", "json_object", "text"])
+FORMATS = st.sampled_from(get_args(AnswerFormat))
 
 
 @given(STATUSES, st.text(), st.text(), FORMATS)
