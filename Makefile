@@ -10,7 +10,7 @@ LLM ?= build/llm
 # For any processor, so that pip may keep the wheel; no OpenMP, images or TLS: one thread serves text.
 LLAMA_FLAGS := -DGGML_NATIVE=OFF -DGGML_OPENMP=OFF -DLLAVA_BUILD=OFF -DLLAMA_OPENSSL=OFF
 
-.PHONY: demo test test-llm faults browser collected check benchmarks benchmark-collect benchmark-routing picture sample sample-evidence ordinary rule directions system install install-test clean
+.PHONY: demo test test-llm faults browser collected check benchmarks benchmark-collect benchmark-routing benchmark-llm picture sample sample-evidence ordinary rule directions system install install-test clean
 
 demo: install  ## Label a bundled real graph and print the table
 	mkdir -p $(DEMO)
@@ -72,6 +72,11 @@ benchmarks: install-test  ## Ratios and times, side by side; asserts nothing
 
 benchmark-routing: install-test  ## Routing beside its floor and the naive way, and its memory; about half an hour
 	$(BIN)/python -m tests.benchmarks.routing
+
+benchmark-llm: install-test  ## Labels of a model per second, tokens a label, and what tier 1 saves; about ten minutes
+	$(BIN)/python -m tests.benchmarks.llm_labels
+	$(BIN)/python tests/benchmarks/prompt_tokens.py
+	$(BIN)/python -m tests.benchmarks.llm_tiers
 
 picture: install  ## Draw the README's picture again
 	$(BIN)/python graphs/draw_table.py
