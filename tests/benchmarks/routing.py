@@ -35,6 +35,13 @@ N = 10_000
 SIZES = (1_000, 10_000, 50_000)
 N_NAIVE, N_MINILM = 200, 40
 DEFAULT, MINILM = "wordllama", "sentence-transformers"
+NAIVE_GOALS = {DEFAULT: 5, MINILM: 50}
+"""How many times as long as routing's scores the naive ones take at least."""
+FLOOR_GOAL = 1.5
+SLOPE_GOAL = 0.10
+"""By how much a feature's time may differ between the smallest and the greatest number."""
+MEMORY_GOAL = 1024
+"""MB, however many the features."""
 _AT_ONCE = 8192
 
 
@@ -176,8 +183,11 @@ def compare(folder: Path, n: int) -> None:
     for name, size in ((DEFAULT, N_NAIVE), (MINILM, N_MINILM)):
         naive = run(name, folder, size)["naive"]
         show(f"naive scores with {name}, of {size} features", naive, size, base)
-        print(f"    naive over scores as routing makes them: {naive / size / (scores / n):.1f}")
-    print(f"  routing over floor: {found['route'] / found['floor']:.2f} (goal 1.5)")
+        ratio = naive / size / (scores / n)
+        goal = NAIVE_GOALS[name]
+        print(f"    naive over scores as routing makes them: {ratio:.1f} (goal: at least {goal})")
+    ratio = found["route"] / found["floor"]
+    print(f"  routing over floor: {ratio:.2f} (goal: at most {FLOOR_GOAL})")
     share = found["crossed"] / n
     print(
         f"  {found['windows']:,.0f} distinct windows; cross scored for {share:.0%} of the features"
@@ -186,10 +196,18 @@ def compare(folder: Path, n: int) -> None:
 
 def grow(folder: Path, sizes: Sequence[int]) -> None:
     print("as features grow in number:")
+    times: list[float] = []
+    peaks: list[float] = []
     for size in sizes:
         found = run("growth", folder, size)
-        each = found["route"] / size * 1e3
-        print(f"  {size:7,} features {each:6.2f} ms a feature, at most {found['peak_mb']:5.0f} MB")
+        times.append(found["route"] / size * 1e3)
+        peaks.append(found["peak_mb"])
+        print(f"  {size:7,} features {times[-1]:6.2f} ms a feature, at most {peaks[-1]:5.0f} MB")
+    slope = times[-1] / times[0] - 1
+    print(
+        f"  time a feature, the most over the least: {slope:+.0%} (goal: within {SLOPE_GOAL:.0%})"
+    )
+    print(f"  memory: at most {max(peaks):.0f} MB (goal: at most {MEMORY_GOAL} MB)")
 
 
 def main() -> None:

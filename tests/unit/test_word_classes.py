@@ -1,6 +1,6 @@
 import pytest
 
-from clerp.word_classes import WordClass, find_class
+from clerp.word_classes import WordClass, find_class, is_function_word
 from clerp.word_counts import WordCount
 
 
@@ -54,3 +54,15 @@ def test_forms_of_one_function_word_are_better_listed():
 
 def test_an_ending_needs_a_word_before_it():
     assert find("ion", "nation", "tion") is None
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["the a An", "of with Throughout", "he Them whose", "is was Would been", "and if Because"],
+)
+def test_articles_prepositions_pronouns_auxiliaries_and_conjunctions_are_function_words(words: str):
+    assert all(map(is_function_word, words.split()))
+
+
+def test_words_about_something_are_no_function_words():
+    assert not any(map(is_function_word, ["river", "run", "seven", "Paris", ",", ""]))

@@ -14,7 +14,8 @@ from clerp.plugins import Embedder
 from clerp.word_counts import normalise
 
 MAX_WORDS = 2**15
-"""Words whose vectors are kept: 32 MB with 256 numbers each, in at most twice the room."""
+"""Words whose vectors are kept between calls: 32 MB with 256 numbers each, in at most twice the
+room."""
 
 _NO_WORD = 0
 """Row of zeros, which fills up contexts that are shorter than others."""
@@ -24,7 +25,10 @@ _MIN_COSINE = 0.99
 
 
 class WordVectors:
-    """Vectors of words, less that of the mean word; those of the last `MAX_WORDS` words are kept.
+    """Vectors of words, less that of the mean word, kept for the next call.
+
+    Where `MAX_WORDS` words would be exceeded, all are forgotten and only those asked for are kept,
+    however many these are.
 
     Args:
         text: How words are spelled, and how common they are.

@@ -7,12 +7,12 @@ from functools import cache, cached_property
 import numpy as np
 from jaxtyping import Bool, Float64
 
-from clerp.evidence import ActivationExample, FeatureEvidence
+from clerp.evidence import ActivationExample
 from clerp.ordinary.passages import WIDTH, load_passages
 from clerp.router.residuals import measure_residuals
 from clerp.router.route import Breadth, Held, Role
 from clerp.router.signals import CLEAR_CLASS, Membership, Signals
-from clerp.router.surroundings import Surroundings, read_surroundings, recall_surroundings
+from clerp.router.surroundings import Surroundings, read_surroundings
 from clerp.router.yardstick import Yardstick, to_unit
 from clerp.word_classes import CLASSES
 from clerp.word_counts import normalise
@@ -51,40 +51,38 @@ class BreadthMeter:
     def _ordinary_contexts(self) -> _Rows:
         return measure_residuals(_read_ordinary(), self.yardstick.contexts)
 
-    def measure(self, role: Role, known: FeatureEvidence, signals: Signals) -> Breadth | None:
+    def measure(
+        self, role: Role, lower: Sequence[ActivationExample], signals: Signals
+    ) -> Breadth | None:
         """Count the lower examples that show what decided.
 
         Args:
             role: The route's.
-            known: With the top examples that decided.
-            signals: Of those.
+            lower: Examples of lower activation quantiles.
+            signals: Of the top examples, which decided.
 
         Returns:
             The counts; None for a role that rests on no pattern, without lower examples, or where
             nothing that can be looked for decided.
         """
-        if not known.lower or role in ("obscure", "artefact"):
+        if not lower or role in ("obscure", "artefact"):
             return None
-        top = [recall_surroundings(example) for example in known.top]
-        patterns = list(self._find_patterns(role, top, signals))
+        patterns = list(self._find_patterns(role, signals))
         if not patterns:
             return None
-        lower = [read_surroundings(example) for example in known.lower]
-        return _count(known.lower, np.any([shows(lower) for shows in patterns], axis=0))
+        places = [read_surroundings(example) for example in lower]
+        return _count(lower, np.any([shows(places) for shows in patterns], axis=0))
 
-    def _find_patterns(
-        self, role: Role, top: Sequence[Surroundings], signals: Signals
-    ) -> Iterator[_Pattern]:
+    def _find_patterns(self, role: Role, signals: Signals) -> Iterator[_Pattern]:
         if role == "input":
-            yield from self._find_peak_patterns(top, signals)
+            yield from self._find_peak_patterns(signals)
         elif role == "output":
-            yield from self._find_next_patterns(top, signals)
+            yield from self._find_next_patterns(signals)
         else:
-            yield self._resemble_contexts(top)
+            yield self._resemble_contexts(signals.places)
 
-    def _find_peak_patterns(
-        self, top: Sequence[Surroundings], signals: Signals
-    ) -> Iterator[_Pattern]:
+    def _find_peak_patterns(self, signals: Signals) -> Iterator[_Pattern]:
+        top = signals.places
         keys = [place.key for place in top]
         if words := _list_recurring(keys, self.yardstick.text.rate):
             yield _have(_read_key, words)
@@ -95,9 +93,8 @@ class BreadthMeter:
         if signals.peak_coherence >= ALIKE:
             yield self._resemble_words(_read_key, top)
 
-    def _find_next_patterns(
-        self, top: Sequence[Surroundings], signals: Signals
-    ) -> Iterator[_Pattern]:
+    def _find_next_patterns(self, signals: Signals) -> Iterator[_Pattern]:
+        top = signals.places
         if words := _list_recurring([place.following for place in top], self._rate_next(top)):
             yield _have(_read_following, words)
         yield from _belong(_read_next, signals.after_class)

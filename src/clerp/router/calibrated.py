@@ -96,9 +96,9 @@ class CalibratedRule(Rule):
             if few := _find_shortage(known):
                 yield Route(known.feature, "artefact", 3, {}, "high", signals.n, few)
                 continue
-            strangeness = measure_strangeness(known.top, yardstick.text)
+            strangeness = measure_strangeness(signals.places, yardstick.text)
             route = self._decide(known, signals, _tell_doubt(strangeness, is_fitted), is_fitted)
-            yield replace(route, breadth=meter.measure(route.role, known, signals))
+            yield replace(route, breadth=meter.measure(route.role, known.lower, signals))
 
     def _decide(
         self, known: FeatureEvidence, signals: Signals, doubt: str, is_fitted: bool

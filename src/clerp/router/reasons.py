@@ -63,5 +63,8 @@ def list_steps(
     for candidate in ROLES:
         yield f"{candidate} {odds[candidate]:.1f}: {describe(candidate, signals)}"
     if cutoff > 0:
-        yield f"a role must lead obscure by {cutoff:.1f}, as so few examples of nothing rarely do"
+        yield (
+            f"a role must lead obscure by {cutoff:.1f}: features about nothing with as few "
+            "examples rarely lead by more"
+        )
     yield f"so the role is {role}, tier {tier}"

@@ -7,7 +7,7 @@ examples.
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import chain
 from math import log2
@@ -18,7 +18,7 @@ from jaxtyping import Float32
 from clerp.evidence import FeatureEvidence
 from clerp.ordinary import OrdinaryText, Side, join_sides
 from clerp.ordinary.means import SIDES
-from clerp.router.surroundings import Surroundings, has_meaning, recall_surroundings
+from clerp.router.surroundings import Surroundings, has_meaning, read_surroundings
 from clerp.router.yardstick import Yardstick, average_pairs, to_unit
 from clerp.windows import is_bare_space
 from clerp.word_classes import CLASSES, NAMES, WordClass
@@ -95,6 +95,8 @@ class Signals:
     against how often ordinary text would have them there; the `_N_WORDS` most telling only."""
     promoted_fit: float
     """Mean cosine of the promoted tokens' centre to the next words."""
+    places: tuple[Surroundings, ...] = field(repr=False, compare=False)
+    """What was measured, one for each example; their order changes no signal."""
 
     @property
     def other_share(self) -> float:
@@ -112,7 +114,7 @@ def measure_all(evidence: Sequence[FeatureEvidence], yardstick: Yardstick) -> It
     """Measure features, their words embedded in batches; memory does not grow with features."""
     for start in range(0, len(evidence), _BATCH):
         batch = evidence[start : start + _BATCH]
-        around = [[recall_surroundings(example) for example in known.top] for known in batch]
+        around = [tuple(map(read_surroundings, known.top)) for known in batch]
         yardstick.contexts.word_vectors(_list_words(batch, around))
         for known, places in zip(batch, around, strict=True):
             yield _measure(known, places, yardstick)
@@ -135,7 +137,7 @@ def _list_words(
 
 
 def _measure(
-    evidence: FeatureEvidence, around: Sequence[Surroundings], yardstick: Yardstick
+    evidence: FeatureEvidence, around: tuple[Surroundings, ...], yardstick: Yardstick
 ) -> Signals:
     text = yardstick.text
     keys = [place.key for place in around]
@@ -166,6 +168,7 @@ def _measure(
         context_after=sides["after"],
         themes=_find_themes(around, text),
         promoted_fit=coherence.fit_promoted(evidence.promoted, around),
+        places=around,
     )
 
 

@@ -10,7 +10,7 @@ from clerp.evidence import ActivationExample, FeatureEvidence
 from clerp.ordinary import OrdinaryContexts, OrdinaryText
 from clerp.router.duplicates import by_strength
 from clerp.router.residuals import measure_residuals
-from clerp.router.surroundings import Surroundings, read_surroundings, recall_surroundings
+from clerp.router.surroundings import Surroundings, read_surroundings
 from clerp.word_counts import normalise
 
 MIN_WORDS = 50
@@ -72,10 +72,10 @@ class Drift:
             )
 
 
-def measure_strangeness(examples: Sequence[ActivationExample], text: OrdinaryText) -> Strangeness:
+def measure_strangeness(places: Sequence[Surroundings], text: OrdinaryText) -> Strangeness:
     """Look up the words around the first peaks of one feature; the peaks do not count."""
-    places = (recall_surroundings(example) for example in examples[:_N_EXAMPLES])
-    return _look_up((word for place in places for word in (*place.before, *place.after)), text)
+    first = places[:_N_EXAMPLES]
+    return _look_up((word for place in first for word in (*place.before, *place.after)), text)
 
 
 def measure_drift(

@@ -82,11 +82,6 @@ def read_surroundings(example: ActivationExample) -> Surroundings:
     )
 
 
-recall_surroundings = lru_cache(maxsize=8192)(read_surroundings)
-"""Read the words around the peak, or remember them: the top examples of one batch of features, some
-thousands, are read for all that is said of them."""
-
-
 @lru_cache(maxsize=65536)
 def _find_theme(word: str) -> str:
     return normalise(word) if has_meaning(word) else ""

@@ -1,6 +1,8 @@
 """Context vectors, and the means and spreads of ordinary ones."""
 
 from collections import defaultdict
+from copy import deepcopy
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +29,7 @@ from clerp.ordinary import (
     load_ordinary,
 )
 from clerp.ordinary import means as means_module
+from clerp.ordinary.contexts import WordVectors
 from clerp.ordinary.corpus import REACH, cut_words
 from clerp.ordinary.means import (
     MAX_OCCURRENCES,
@@ -116,7 +119,7 @@ def test_each_distinct_word_is_embedded_once_in_a_sorted_batch(folder: Path):
     assert embedder.asked == [["ship", "whale", "zebra"], ["aft"]]
 
 
-def test_no_more_words_are_kept_than_there_is_room_for(
+def test_words_that_were_forgotten_are_embedded_again(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ):
     embedder = SpelledEmbedder()
@@ -134,6 +137,23 @@ def test_no_more_words_are_kept_than_there_is_room_for(
 
     known = [["ship", "whale"], ["zebra"], ["aft"]]
     assert embedder.asked == [*known, ["Ahab", "The", "ship", "whale"]]
+
+
+def test_no_more_words_are_kept_than_there_is_room_for(
+    text: OrdinaryText, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("clerp.ordinary.contexts.MAX_WORDS", 3)
+    embedder = SpelledEmbedder()
+    vectors = WordVectors(text, embedder, np.zeros(DIMENSION, dtype=np.float32))
+    asked = [["ship"], ["whale", "zebra"], ["aft"], ["whale", "the", "ahab", "ship"], ["zebra"]]
+
+    kept: list[int] = []
+    for words in asked:
+        vectors.look_up(words)
+        kept.append(sum(_is_kept(word, vectors, embedder) for word in set(chain(*asked))))
+
+    # All are forgotten at once; what one call asks for is kept, however much.
+    assert kept == [1, 3, 1, 4, 1]
 
 
 def test_no_words_are_no_vectors(contexts: OrdinaryContexts):
@@ -252,6 +272,13 @@ def test_means_made_with_other_settings_are_refused(
 def test_a_text_whose_words_have_no_content_is_too_little():
     with pytest.raises(InputError, match="too little text for contexts"):
         build_ordinary([Document("\n \n a\n")] * 3, name="t", embedder=SpelledEmbedder())
+
+
+def _is_kept(word: str, vectors: WordVectors, embedder: SpelledEmbedder) -> bool:
+    # The copy of the vectors asks the copy of the embedder.
+    probe, asked = deepcopy((vectors, embedder))
+    probe.look_up([word])
+    return asked.asked == embedder.asked
 
 
 _Pair = tuple[np.ndarray, np.ndarray]

@@ -36,7 +36,7 @@ def join(top: FeatureEvidence, *lower: FeatureEvidence) -> FeatureEvidence:
 
 
 def measure(role: Role, known: FeatureEvidence, meter: BreadthMeter) -> Breadth | None:
-    return meter.measure(role, known, measure_signals(known, meter.yardstick))
+    return meter.measure(role, known.lower, measure_signals(known, meter.yardstick))
 
 
 @pytest.mark.parametrize(("role", "at"), [("input", 0), ("output", 1)])

@@ -218,7 +218,20 @@ def test_steps_give_the_odds_and_the_cutoff_that_decide(
         assert decided.steps[1:5] == tuple(
             f"{role} {odds[role]:.1f}: {describe(role, signals)}" for role in ROLES
         )
-        assert f"by {cutoff:.1f}," in decided.steps[5]
+        assert f"by {cutoff:.1f}:" in decided.steps[5]
+
+
+def test_a_role_leads_obscure_even_where_nothing_mostly_does(embedder: WordLlamaEmbedder):
+    known = [place_words(n=20, seed=i, feature=FeatureId(1, i)) for i in range(30)]
+    yardstick = load_yardstick(embedder)
+    odds = [weigh(measure_signals(k, yardstick)) for k in known]
+    lenient = lead_of_nothing(20, 0.9)
+
+    found = route(known, embedder, alpha=0.9)
+
+    assert [decided.role for decided in found] == [choose_role(each, 0.0) for each in odds]
+    assert any(choose_role(each, 0.0) != choose_role(each, lenient) for each in odds)
+    assert not any("must lead obscure" in step for decided in found for step in decided.steps)
 
 
 def test_a_stricter_threshold_never_makes_a_role_of_obscure(embedder: WordLlamaEmbedder):

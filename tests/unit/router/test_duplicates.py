@@ -101,6 +101,27 @@ def test_a_text_too_short_to_be_told_from_a_phrase_is_kept():
     assert len(kept.examples) == 5
 
 
+@pytest.mark.parametrize(("length", "n_kept"), [(11, 2), (12, 1)])
+def test_twelve_tokens_in_a_row_make_duplicates_of_short_texts(length: int, n_kept: int):
+    shared = [f" shared{i}" for i in range(length)]
+    given_ = [make(i, [*shared, *(f" own{i}.{j}" for j in range(10))], peak=8) for i in range(2)]
+
+    assert len(drop_near_duplicates(given_).examples) == n_kept
+
+
+@pytest.mark.parametrize("strengths", [(2.0, 1.0), (1.0, 2.0)])
+def test_a_short_text_that_a_long_one_holds_is_the_same_whichever_is_stronger(
+    strengths: tuple[float, float],
+):
+    short, long = strengths
+    text = PASSAGES[0]
+    near = text[PEAK - 7 : PEAK + 8]
+
+    kept = drop_near_duplicates([make(0, near, short, peak=7), make(1, text, long)])
+
+    assert len(kept.examples) == 1
+
+
 @given(st.permutations(range(12)), st.integers(0, 3))
 def test_the_order_of_the_examples_makes_no_difference(order: list[int], seed: int):
     rng = Random(seed)

@@ -1,6 +1,8 @@
+import gc
 import os
 import subprocess
 import sys
+import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -280,3 +282,19 @@ def test_rules_whose_routes_depend_on_other_features_read_all_of_them(
 
     assert next(routes).feature == FeatureId(3, 0)
     assert feed.n_read == 10
+
+
+# Peaks as `tokens` reads them are remembered for labels, too, with some thousands of examples.
+@pytest.mark.parametrize("rule", sorted(set(RULES) - {"tokens"}))
+def test_no_example_outlives_its_routes(rule: str, embedder: WordLlamaEmbedder):
+    known = [
+        place_words(" tuple", at=i % 2, n=8, seed=i, feature=FeatureId(1, i)) for i in range(6)
+    ]
+    alive = [weakref.ref(example.activations) for k in known for example in k.top]
+
+    routes = route_kinds(known, rule, embedder)
+    del known
+    gc.collect()
+
+    assert len(routes) == 6
+    assert sum(ref() is not None for ref in alive) == 0

@@ -14,6 +14,7 @@ from clerp.ordinary.passages import load_passages
 from clerp.router import route_features
 from clerp.router.rules import find_rule
 from clerp.router.strangeness import Drift, Strangeness, measure_drift, measure_strangeness
+from clerp.router.surroundings import Surroundings, read_surroundings
 from clerp.testing import make_evidence
 from clerp.testing.planting import plant_many
 
@@ -48,6 +49,10 @@ def write_in(words: Sequence[str], index: int = 0, n: int = 8) -> FeatureEvidenc
     return make_evidence(texts, peak=15, feature=FeatureId(1, index))
 
 
+def read(known: FeatureEvidence) -> list[Surroundings]:
+    return [read_surroundings(example) for example in known.top]
+
+
 def draw_passages(n: int, seed: int = 0) -> list[FeatureEvidence]:
     tokens = Random(seed).sample(load_passages().tokens, 6 * n)
     return [
@@ -58,7 +63,7 @@ def draw_passages(n: int, seed: int = 0) -> list[FeatureEvidence]:
 
 @pytest.mark.parametrize("words", [[f" {word}" for word in GERMAN.split()], list(CHINESE)])
 def test_another_language_is_strange(words: list[str], text: OrdinaryText):
-    found = measure_strangeness(write_in(words).top, text)
+    found = measure_strangeness(read(write_in(words)), text)
 
     assert found.unknown >= 0.4
     assert found.is_strange
@@ -66,7 +71,7 @@ def test_another_language_is_strange(words: list[str], text: OrdinaryText):
 
 def test_ordinary_text_is_not_strange(text: OrdinaryText):
     for known in draw_passages(20):
-        found = measure_strangeness(known.top, text)
+        found = measure_strangeness(read(known), text)
         assert found.unknown < 0.25
         assert not found.is_strange
 
@@ -74,11 +79,13 @@ def test_ordinary_text_is_not_strange(text: OrdinaryText):
 def test_words_that_are_strange_only_at_the_peaks_do_not_count(text: OrdinaryText):
     strange, plain = place_words(" xyzzyq"), place_words()
 
-    assert measure_strangeness(strange.top, text) == measure_strangeness(plain.top, text)
+    assert measure_strangeness(read(strange), text) == measure_strangeness(read(plain), text)
 
 
 def test_a_few_words_tell_nothing(text: OrdinaryText):
-    found = measure_strangeness(make_evidence([[" xyzzyq", " quxxy", " plughy"]] * 5).top, text)
+    few = make_evidence([[" xyzzyq", " quxxy", " plughy"]] * 5)
+
+    found = measure_strangeness(read(few), text)
 
     assert found.unknown == 1.0
     assert not found.is_strange

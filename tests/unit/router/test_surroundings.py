@@ -96,3 +96,9 @@ def test_next_content_skips_marks_and_function_words_but_not_far(after: list[str
 )  # fmt: skip
 def test_marks_and_function_words_have_no_meaning(word: str, expected: bool):
     assert has_meaning(word) is expected
+
+
+def test_themes_are_near_words_with_a_meaning_but_never_the_word_itself():
+    tokens = [" RIVER", " Danube", ",", " the", " river", " of", " a", " danube", " mouth"]
+
+    assert read_surroundings(make_example(tokens, peak=4)).find_themes() == {"danube", "mouth"}
