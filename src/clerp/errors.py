@@ -9,6 +9,7 @@ ClerpError                     caught by the command line: one line, no tracebac
 │       └── RemoteError        a server did not answer, or not as documented
 ├── OutputError                a file that could not be written
 ├── LedgerError                the ledger could not be opened, read or written
+│   └── LedgerBusyError        another process has locked it
 ├── PluginError                unknown, registered twice or lacking a dependency
 └── LabelerError               a labeler broke: the feature is `failed`
     ├── TransportError         the provider did not answer, or refused
@@ -84,6 +85,12 @@ class LedgerError(ClerpError):
     """The ledger could not be opened, read or written."""
 
 
+class LedgerBusyError(LedgerError):
+    """Another process has locked the ledger; later it may be free."""
+
+    exit_code = 2
+
+
 class PluginError(ClerpError):
     """A plugin that is unknown, registered twice or lacks a dependency."""
 
@@ -114,7 +121,20 @@ class LabelerError(ClerpError):
 
 
 class TransportError(LabelerError):
-    """The provider did not answer, or refused."""
+    """The provider did not answer, or refused.
+
+    Args:
+        what: As for `ClerpError`.
+        where: As for `ClerpError`.
+        remedy: As for `ClerpError`.
+        may_be_billed: Whether it may have answered all the same, and the answer was lost.
+    """
+
+    def __init__(
+        self, what: str, *, where: str = "", remedy: str = "", may_be_billed: bool = True
+    ) -> None:
+        super().__init__(what, where=where, remedy=remedy)
+        self.may_be_billed = may_be_billed
 
 
 class BusyError(TransportError):
@@ -125,7 +145,7 @@ class BusyError(TransportError):
         where: As for `ClerpError`.
         remedy: As for `ClerpError`.
         retry_after: Seconds that it asked to wait, if it did.
-        may_be_billed: Whether it may have answered all the same, and the answer was lost.
+        may_be_billed: As for `TransportError`.
     """
 
     def __init__(
@@ -137,9 +157,8 @@ class BusyError(TransportError):
         retry_after: float | None = None,
         may_be_billed: bool = True,
     ) -> None:
-        super().__init__(what, where=where, remedy=remedy)
+        super().__init__(what, where=where, remedy=remedy, may_be_billed=may_be_billed)
         self.retry_after = retry_after
-        self.may_be_billed = may_be_billed
 
 
 class DeniedError(TransportError):

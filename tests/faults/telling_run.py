@@ -27,9 +27,10 @@ def tell_on(folder: Path) -> None:
             os.write(taken, f"{key}\n".encode())
         return found
 
-    async def record_and_tell(self: GroupCommit, answer: Answer) -> None:
-        await record_answer(self, answer)
+    async def record_and_tell(self: GroupCommit, answer: Answer) -> Answer:
+        kept = await record_answer(self, answer)
         os.write(acknowledged, f"{answer.key}\n".encode())
+        return kept
 
     GroupCommit.claim, GroupCommit.record_answer = claim_and_tell, record_and_tell
 

@@ -1,14 +1,17 @@
 """A finished run that is run again asks nothing and writes nothing."""
 
 import re
+import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-from tests.fake_llm import run_fake_llm
+from tests.fake_llm import GOOD_ANSWER, Asked, Reply, chat, run_fake_llm
 from tests.faults.figures import Figures
-from tests.faults.place import Place, end, make_place, name_by_prompt
+from tests.faults.place import Place, end, fingerprint, make_place, name_by_prompt
+
+SAMPLE = Path(__file__).parents[2] / "graphs" / "smollm2-135m"
 
 N = 2000
 
@@ -40,6 +43,50 @@ def test_a_finished_run_asks_nothing_and_writes_nothing(tmp_path: Path, figures:
     row = f"resume of a finished run, {N:,} features"
     figures.note(row, "no call, no write", "none")
     figures.note(row, "labelling < 2 s", f"{labelling:.1f} s of {seconds:.1f} s in all")
+
+
+def test_a_finished_run_leaves_the_queue_of_those_who_wait_as_it_is(tmp_path: Path) -> None:
+    with run_fake_llm(abstain_or_name) as fake:
+        place = make_place(tmp_path / "place", 40, fake.address)
+        run(place)
+        before, asked = list_files(place), len(fake.received)
+        waiting = place.query("SELECT status, count(*) FROM queue GROUP BY status")
+        assert 0 < dict(waiting)["abstained"] < 40
+        for _ in range(2):
+            run(place)
+            assert list_files(place) == before
+        assert len(fake.received) == asked
+
+
+def abstain_or_name(asked: Asked) -> Reply:
+    """Abstain from naming about every second feature."""
+    if int(fingerprint(asked), 16) % 2:
+        return name_by_prompt(asked)
+    return chat({**GOOD_ANSWER, "abstain": True, "label": "", "abstain_reason": "nothing shared"})
+
+
+def test_a_finished_run_without_a_model_writes_nothing_either(tmp_path: Path) -> None:
+    for name in ("capital-of-france", "counting-to-six"):
+        shutil.copy(SAMPLE / f"{name}.json", tmp_path)
+    place = Place(tmp_path, "")
+    label_sample(place)
+    roles = dict(place.query("SELECT role, count(*) FROM queue GROUP BY role"))
+    assert roles["artefact"] > 0
+    assert len(roles) > 1
+    before = list_files(place)
+    for _ in range(2):
+        label_sample(place)
+        assert list_files(place) == before
+
+
+def label_sample(place: Place) -> None:
+    """Label two graphs of one set with a ledger, in a process of its own."""
+    graphs = (path.name for path in sorted(place.folder.glob("*.json")))
+    command = [sys.executable, "-c", "from clerp.cli import main; main()", "label", *graphs]
+    flags = ["--features", f"folder:{SAMPLE / 'features'}", "--llm", "", "--out", "out"]
+    subprocess.run(
+        [*command, *flags], cwd=place.folder, capture_output=True, check=True, timeout=120
+    )
 
 
 def run(place: Place) -> float:

@@ -1,5 +1,7 @@
 """The way to a database: driver, pool, and how its transactions begin."""
 
+import logging
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,6 +12,9 @@ from sqlalchemy.pool import QueuePool
 from clerp.errors import LedgerError
 
 BUSY_TIMEOUT_SECONDS = 5.0
+_LOG_BUG_FIXED = (3, 51, 3)
+
+_log = logging.getLogger("clerp")
 
 
 def make_engine(url: sa.URL, place: str) -> sa.Engine:
@@ -33,9 +38,25 @@ def for_writing(connection: sa.Connection) -> sa.Connection:
     return connection.execution_options(clerp_writes=True)
 
 
+@cache
+def warn_of_log_bug(version: tuple[int, int, int]) -> None:
+    """Say once that two processes should not write with a SQLite of this version.
+
+    From 3.7.0 to 3.51.2 a write and a checkpoint at the same moment, by two connections of one
+    process or of two, can damage the write-ahead log: https://sqlite.org/wal.html#walresetbug
+    """
+    if version < _LOG_BUG_FIXED:
+        _log.warning(
+            "Another run writes to this ledger, too. SQLite before 3.51.3 (here %s) can, very "
+            "rarely, damage a file that two processes write: let one run end first, upgrade "
+            "SQLite, or use a ledger in PostgreSQL",
+            ".".join(map(str, version)),
+        )
+
+
 def _make_sqlite(url: sa.URL) -> sa.Engine:
-    # One connection: SQLite before 3.51.3 can corrupt its log when two connections of a process
-    # write and checkpoint at once, and `:memory:` is one database a connection.
+    # One connection: `:memory:` is one database a connection, and so no two of this process can
+    # meet the bug of `warn_of_log_bug`. It does not keep another process from doing so.
     engine = sa.create_engine(
         url,
         poolclass=QueuePool,

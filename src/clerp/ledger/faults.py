@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from clerp.errors import LedgerError
+from clerp.errors import LedgerBusyError, LedgerError
 
 ELSEWHERE = "Name another place with --ledger"
 _MAKE_WRITABLE = "Make the file and its folder writable, or name another place with --ledger"
@@ -38,6 +38,7 @@ def explain_faults(place: str) -> Generator[None]:
     """Turn database errors into one line that names the ledger.
 
     Raises:
+        LedgerBusyError: Another process has locked it.
         LedgerError: The database failed.
     """
     try:
@@ -52,5 +53,6 @@ def _explain(error: Exception, place: str) -> LedgerError:
     refined = str(getattr(cause, "sqlite_errorname", ""))
     for code, (what, remedy) in _SQLITE_FAULTS.items():
         if refined.startswith(code):
-            return LedgerError(what, where=place, remedy=remedy)
+            kind = LedgerBusyError if code == "SQLITE_BUSY" else LedgerError
+            return kind(what, where=place, remedy=remedy)
     return LedgerError(f"the ledger failed ({cause})", where=place, remedy=ELSEWHERE)

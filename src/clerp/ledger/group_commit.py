@@ -5,13 +5,21 @@ it waits in a thread, and what is asked for meanwhile shares the next one.
 """
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
+from clerp.errors import LedgerBusyError
 from clerp.ledger.ledger import Ledger
 from clerp.ledger.record import Answer, Claim, Taken
+
+PATIENCE_SECONDS = 600.0
+_PAUSE_SECONDS = 0.2
+"""Between two attempts; each waits for the lock by itself, as a rule."""
+
+_log = logging.getLogger("clerp")
 
 
 @runtime_checkable
@@ -33,10 +41,19 @@ class _Change:
 
 
 class GroupCommit:
-    """A ledger for one event loop: the same methods, and what they say is on disk, too."""
+    """A ledger for one event loop: the same methods, and what they say is on disk, too.
 
-    def __init__(self, ledger: Ledger) -> None:
+    Answers in hand are paid for: where another process has locked the ledger, all wait for it.
+
+    Args:
+        ledger: Where all is written.
+        patience: Seconds for which it may be locked without a break.
+    """
+
+    def __init__(self, ledger: Ledger, *, patience: float = PATIENCE_SECONDS) -> None:
         self._ledger = ledger
+        self._patience = patience
+        self._locked_since: float | None = None
         self._waiting: list[_Change] = []
         # Done when nothing is left to write. No task: whoever cancels all tasks of the loop, as on
         # SIGTERM, would cancel what they wait for before they end.
@@ -59,12 +76,12 @@ class GroupCommit:
         """See `Ledger.release`."""
         await self._submit(_Releasing(owner), key, key)
 
-    async def record_answer(self, answer: Answer) -> None:
+    async def record_answer(self, answer: Answer) -> Answer:
         """See `Ledger.record_answer`. Who is cancelled meanwhile loses no answer."""
-        await asyncio.shield(self._submit(_Recording(), answer.key, answer))
+        return await asyncio.shield(self._submit(_Recording(), answer.key, answer))
 
     async def aclose(self) -> None:
-        """Wait until all is on disk; the ledger itself stays open."""
+        """Wait until all is on disk, or cannot be; the ledger itself stays open."""
         while self._flushed is not None:
             await asyncio.wait([self._flushed])
 
@@ -96,12 +113,29 @@ class GroupCommit:
         changes: list[_Change],
         committed: "asyncio.Future[Sequence[object]]",
     ) -> None:
+        if self._should_wait(flushed.get_loop().time(), committed.exception()):
+            self._waiting = [*changes, *self._waiting]
+            flushed.get_loop().call_later(_PAUSE_SECONDS, self._flush, flushed)
+            return
         _tell(changes, committed)
         if self._waiting:
             self._flush(flushed)
         else:
             self._flushed = None
             flushed.set_result(None)
+
+    def _should_wait(self, now: float, fault: BaseException | None) -> bool:
+        """Say whether to try once more. When patience ends, all that waits is tried once more."""
+        if not isinstance(fault, LedgerBusyError):
+            self._locked_since = None
+            return False
+        if self._locked_since is None:
+            self._locked_since = now
+            _log.warning(
+                "Another process has locked the ledger: waiting for it, %g s at most",
+                self._patience,
+            )
+        return now - self._locked_since < self._patience
 
     def _give_back(self, key: str, owner: str, claimed: "asyncio.Future[Any]") -> None:
         if not claimed.exception() and isinstance(claimed.result(), Claim):
@@ -131,10 +165,9 @@ class _Claiming:
 
 @dataclass(frozen=True, slots=True)
 class _Recording:
-    def commit(self, ledger: Ledger, subjects: Sequence[Answer]) -> list[None]:
+    def commit(self, ledger: Ledger, subjects: Sequence[Answer]) -> list[Answer]:
         with ledger.writing() as writes:
-            writes.record_answers(subjects)
-        return [None] * len(subjects)
+            return writes.record_answers(subjects)
 
 
 @dataclass(frozen=True, slots=True)

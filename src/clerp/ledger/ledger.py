@@ -8,17 +8,10 @@ import sqlalchemy as sa
 
 from clerp.ledger.engine import for_writing
 from clerp.ledger.faults import explain_faults
-from clerp.ledger.queue import (
-    drop_unwanted,
-    forget_graphs,
-    list_graph_rows,
-    make_row,
-    read_item,
-    select_waiting,
-    upsert,
-)
+from clerp.ledger.queue import read_item, select_waiting
+from clerp.ledger.queue_changes import Wanted, find_changes
 from clerp.ledger.record import Answer, Claim, QueueItem, Taken, TranscoderSet
-from clerp.ledger.tables import INSERTS, QUEUE, QUEUE_GRAPHS
+from clerp.ledger.tables import QUEUE_GRAPHS
 from clerp.ledger.writes import LedgerWrites, select_answer
 
 
@@ -28,7 +21,6 @@ class Ledger:
     def __init__(self, engine: sa.Engine, place: str) -> None:
         self._engine = engine
         self._place = place
-        self._insert = INSERTS[engine.dialect.name]
 
     def __enter__(self) -> "Ledger":
         return self
@@ -52,7 +44,7 @@ class Ledger:
 
         A feature that is queued already is brought up to date; one that these graphs had queued
         and that is not among `items` leaves, unless another graph still waits for it. What a
-        person decided stays as it is.
+        person decided stays as it is. Where all is as it should be, nothing is written.
 
         Args:
             items: Every feature of the graphs that needs a person; may be empty.
@@ -64,14 +56,14 @@ class Ledger:
         Raises:
             LedgerError: The ledger could not be written; nothing has changed.
         """
+        wanted = Wanted.of(items, transcoders, graphs, run_id)
+        with self._transaction() as connection:
+            changes = find_changes(connection, wanted)
+        if not changes:
+            return
         with self._transaction(writes=True) as connection:
-            connection.execute(forget_graphs(transcoders, graphs))
-            if items:
-                rows = [make_row(item, run_id) for item in items]
-                connection.execute(upsert(self._insert(QUEUE)), rows)
-                links = [row for item in items for row in list_graph_rows(item)]
-                connection.execute(self._insert(QUEUE_GRAPHS).on_conflict_do_nothing(), links)
-            connection.execute(drop_unwanted())
+            # Another process may have written since.
+            find_changes(connection, wanted).write(connection)
 
     def queued(self) -> list[QueueItem]:
         """List what waits for a person: artefacts last, then the largest share first.
@@ -98,14 +90,17 @@ class Ledger:
         with self._transaction() as connection:
             return select_answer(connection, key)
 
-    def record_answer(self, answer: Answer) -> None:
+    def record_answer(self, answer: Answer) -> Answer:
         """Put an answer on disk and end the lease on it. An answer under the same key stays.
+
+        Returns:
+            The one that is on disk now: the one before, if there was one.
 
         Raises:
             LedgerError: The ledger could not be written.
         """
         with self.writing() as writes:
-            writes.record_answer(answer)
+            return writes.record_answer(answer)
 
     def claim(
         self, key: str, owner: str, seconds: float, *, now: float | None = None

@@ -5,11 +5,12 @@ import os
 import platform
 import re
 import uuid
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 _PROCESSES = Path("/proc")
-_WRITTEN = re.compile(r"([0-9a-f]{16})-([0-9]+)-([0-9]+)-[0-9a-f]{8}")
+_WRITTEN = re.compile(r"([0-9a-f]{16})-([1-9][0-9]{0,8})-([0-9]{1,20})-[0-9a-f]{8}")
 _ENDED = {"Z", "X"}
 _ended_here: set[str] = set()
 """Owners whose run in this process is over."""
@@ -21,7 +22,9 @@ def name_owner() -> str:
     Other processes can tell from it whether this one still runs, where the system says so (Linux).
     """
     pid = os.getpid()
-    return f"{_name_machine()}-{pid}-{_find_start(pid) or 0}-{uuid.uuid4().hex[:8]}"
+    shown = _look_up(pid)
+    start = 0 if shown is None else shown.start
+    return f"{_name_machine()}-{pid}-{start}-{uuid.uuid4().hex[:8]}"
 
 
 def end_owner(owner: str) -> None:
@@ -44,7 +47,17 @@ def is_gone(owner: str) -> bool:
     written = _WRITTEN.fullmatch(owner)
     if written is None or written[1] != _name_machine() or written[3] == "0":
         return False
-    return _find_start(int(written[2])) != int(written[3])
+    pid, start = int(written[2]), int(written[3])
+    if not _runs(pid):
+        return True
+    shown = _look_up(pid)
+    return shown is not None and (shown.has_ended or shown.start != start)
+
+
+def is_another_process(owner: str) -> bool:
+    """Say whether an owner that `name_owner` named is of another process than this one."""
+    written = _WRITTEN.fullmatch(owner)
+    return written is not None and (written[1], int(written[2])) != (_name_machine(), os.getpid())
 
 
 @cache
@@ -60,12 +73,35 @@ def _name_machine() -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
-def _find_start(pid: int) -> int | None:
-    """Return when a process began, in ticks since the machine did; None if it does not run."""
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    start: int
+    """Ticks since the machine started."""
+    has_ended: bool
+    """It waits only for its parent to look at how it ended."""
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        # It is somebody else's.
+        return True
+    return True
+
+
+def _look_up(pid: int) -> _Shown | None:
+    """Return what the system tells of a process; None where it tells nothing.
+
+    That says nothing of whether it runs: a system may hide all that is somebody else's (`hidepid`
+    of proc(5)).
+    """
     try:
         stat = (_PROCESSES / str(pid) / "stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
         return None
     # The second field, the program's name in brackets, may hold anything.
     state, *fields = stat.rpartition(")")[2].split()
-    return None if state in _ENDED else int(fields[18])
+    return _Shown(start=int(fields[18]), has_ended=state in _ENDED)

@@ -1,5 +1,6 @@
 """What is written of answers, inside a transaction that somebody else commits."""
 
+import sqlite3
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, fields
@@ -7,7 +8,8 @@ from dataclasses import asdict, fields
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from clerp.ledger.owners import is_gone
+from clerp.ledger.engine import warn_of_log_bug
+from clerp.ledger.owners import is_another_process, is_gone
 from clerp.ledger.record import Answer, Claim, Taken
 from clerp.ledger.tables import ANSWERS, INSERTS, LEASES
 
@@ -15,9 +17,7 @@ _FIELDS = tuple(field.name for field in fields(Answer))
 _ANSWERS = sa.select(*(ANSWERS.c[name] for name in _FIELDS))
 _SELECT_ANSWER = _ANSWERS.where(ANSWERS.c.key == sa.bindparam("asked"))
 _SELECT_ANSWERS = _ANSWERS.where(ANSWERS.c.key.in_(sa.bindparam("asked", expanding=True)))
-_LEASES = sa.select(LEASES.c.key, LEASES.c.owner, LEASES.c.until)
-_SELECT_LEASE = _LEASES.where(LEASES.c.key == sa.bindparam("asked"))
-_SELECT_LEASES = _LEASES.where(LEASES.c.key.in_(sa.bindparam("asked", expanding=True)))
+_SELECT_LEASE = sa.select(LEASES).where(LEASES.c.key == sa.bindparam("asked"))
 _DROP_LEASE = sa.delete(LEASES).where(LEASES.c.key == sa.bindparam("asked"))
 _DROP_OWN_LEASE = _DROP_LEASE.where(LEASES.c.owner == sa.bindparam("holder"))
 _RENEW_LEASE = (
@@ -46,8 +46,12 @@ def take_lease(
     )
 
 
-_RECORD = {name: make(ANSWERS).on_conflict_do_nothing() for name, make in INSERTS.items()}
-_TAKE = {name: take_lease(make(LEASES)) for name, make in INSERTS.items()}
+# Both return the keys of the rows that they wrote.
+_RECORD = {
+    name: make(ANSWERS).on_conflict_do_nothing().returning(ANSWERS.c.key)
+    for name, make in INSERTS.items()
+}
+_TAKE = {name: take_lease(make(LEASES)).returning(LEASES.c.key) for name, make in INSERTS.items()}
 
 
 class LedgerWrites:
@@ -58,15 +62,24 @@ class LedgerWrites:
         self._record = _RECORD[connection.dialect.name]
         self._take = _TAKE[connection.dialect.name]
 
-    def record_answer(self, answer: Answer) -> None:
-        """Add an answer, unless there is one under its key, and end the lease on it."""
-        self.record_answers([answer])
+    def record_answer(self, answer: Answer) -> Answer:
+        """See `Ledger.record_answer`."""
+        return self.record_answers([answer])[0]
 
-    def record_answers(self, answers: Sequence[Answer]) -> None:
-        """Do for many what `record_answer` does for one."""
-        rows = [{name: getattr(answer, name) for name in _FIELDS} for answer in answers]
-        self._connection.execute(self._record, rows)
-        self._connection.execute(_DROP_LEASE, [{"asked": answer.key} for answer in answers])
+    def record_answers(self, answers: Sequence[Answer]) -> list[Answer]:
+        """Do for many what `record_answer` does for one.
+
+        Returns:
+            For each the one that is on record now: of two with one key, twice the first.
+        """
+        first: dict[str, Answer] = {}
+        for answer in answers:
+            first.setdefault(answer.key, answer)
+        rows = [{name: getattr(answer, name) for name in _FIELDS} for answer in first.values()]
+        added = set(self._connection.execute(self._record, rows).scalars())
+        self._connection.execute(_DROP_LEASE, [{"asked": key} for key in first])
+        known = self._find_answers([key for key in first if key not in added])
+        return [known.get(answer.key, first[answer.key]) for answer in answers]
 
     def claim(
         self, key: str, owner: str, seconds: float, *, now: float | None = None
@@ -94,12 +107,9 @@ class LedgerWrites:
         leases = {key: Claim(key, owner, moment + seconds) for key in keys}
         # As `claim`: the leases come first.
         rows = [{**asdict(lease), "now": moment} for lease in leases.values()]
-        self._connection.execute(self._take, rows)
-        asked = {"asked": list(leases)}
-        held = [Claim(*row) for row in self._connection.execute(_SELECT_LEASES, asked)]
-        mine = {lease.key: lease for lease in held if lease == leases[lease.key]}
-        found = self._connection.execute(_SELECT_ANSWERS, asked).mappings()
-        answers = {row["key"]: Answer(**row) for row in found}
+        taken = self._connection.execute(self._take, rows).scalars()
+        mine = {key: leases[key] for key in taken}
+        answers = self._find_answers(list(leases))
         for key in answers.keys() & mine.keys():
             self.release(key, owner)
         # One that another holds is looked at closer: the holder may be gone.
@@ -120,13 +130,21 @@ class LedgerWrites:
 
     def _take_or_find(self, lease: Claim, now: float) -> Taken | None:
         named = {**asdict(lease), "now": now}
-        while self._connection.execute(self._take, named).rowcount != 1:
+        while self._connection.execute(self._take, named).scalar() is None:
             holder = self._connection.execute(_SELECT_LEASE, {"asked": lease.key}).first()
             if holder is not None and not is_gone(holder.owner):
+                if self._connection.dialect.name == "sqlite" and is_another_process(holder.owner):
+                    warn_of_log_bug(sqlite3.sqlite_version_info)
                 return Taken(holder.until)
             if holder is not None:
                 self.release(lease.key, holder.owner)
         return None
+
+    def _find_answers(self, keys: Sequence[str]) -> dict[str, Answer]:
+        if not keys:
+            return {}
+        found = self._connection.execute(_SELECT_ANSWERS, {"asked": keys}).mappings()
+        return {row["key"]: Answer(**row) for row in found}
 
     def _tell_time(self) -> float:
         if self._connection.dialect.name == "sqlite":

@@ -31,6 +31,7 @@ class _CountingWrites(LedgerWrites):
         super().__init__(connection)
         self._count = count
 
-    def record_answer(self, answer: Answer) -> None:
-        super().record_answer(answer)
+    def record_answer(self, answer: Answer) -> Answer:
+        kept = super().record_answer(answer)
         self._count()
+        return kept

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.unit.ledger.records import make_answer
 
-from clerp.errors import LedgerError
+from clerp.errors import LedgerBusyError, LedgerError
 from clerp.ledger import engine, open_ledger
 
 NOBODY = 65534
@@ -58,8 +58,9 @@ def test_a_locked_ledger_says_so(path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(engine, "BUSY_TIMEOUT_SECONDS", 0.05)
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(LedgerError, match="another process has locked the ledger"):
+    with pytest.raises(LedgerBusyError, match="another process has locked the ledger") as caught:
         open_ledger(str(path))
+    assert caught.value.exit_code == 2
     other.close()
 
 

@@ -1,15 +1,28 @@
 """Many coroutines on one ledger."""
 
 import asyncio
+import logging
+import sqlite3
 import threading
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
 
 import pytest
 from tests.unit.ledger.records import make_answer
 
-from clerp.errors import LedgerError
-from clerp.ledger import Answer, Claim, GroupCommit, Ledger, LedgerWrites, Taken, end_owner
+from clerp.errors import LedgerBusyError, LedgerError
+from clerp.ledger import (
+    Answer,
+    Claim,
+    GroupCommit,
+    Ledger,
+    LedgerWrites,
+    Taken,
+    end_owner,
+    engine,
+    open_ledger,
+)
 
 
 class SlowLedger(Ledger):
@@ -147,7 +160,88 @@ async def test_answers_at_once_leave_those_that_are_there_and_end_the_leases(led
     ledger.record_answer(make_answer("a", text="first"))
     ledger.claim("b", "ada", 60.0)
     group = GroupCommit(ledger)
-    await asyncio.gather(*(group.record_answer(make_answer(key, text="second")) for key in "ab"))
+    kept = await asyncio.gather(
+        *(group.record_answer(make_answer(key, text="second")) for key in "ab")
+    )
+    assert [answer.text for answer in kept] == ["first", "second"]
     found = [ledger.find_answer(key) for key in "ab"]
     assert [answer and answer.text for answer in found] == ["first", "second"]
     assert not ledger.renew("b", "ada", 60.0)
+
+
+async def test_of_two_answers_at_once_under_one_key_both_get_the_one_that_is_kept(ledger: Ledger):
+    group = GroupCommit(ledger)
+    kept = await asyncio.gather(
+        *(group.record_answer(make_answer(text=text)) for text in ("one", "other"))
+    )
+    assert kept == [ledger.find_answer("k")] * 2
+
+
+@pytest.fixture
+def impatient(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]:
+    """A ledger for which SQLite does not wait long."""
+    monkeypatch.setattr(engine, "BUSY_TIMEOUT_SECONDS", 0.01)
+    with open_ledger(str(path)) as opened:
+        yield opened
+
+
+@contextmanager
+def lock(path: Path) -> Generator[sqlite3.Connection]:
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield other
+
+
+async def await_warning(caplog: pytest.LogCaptureFixture) -> None:
+    async with asyncio.timeout(60):
+        while "has locked the ledger" not in caplog.text:
+            await asyncio.sleep(0.01)
+
+
+async def test_answers_and_claims_outlast_a_lock_and_say_once_that_they_wait(
+    impatient: Ledger, path: Path, caplog: pytest.LogCaptureFixture
+):
+    caplog.set_level(logging.WARNING, "clerp")
+    group = GroupCommit(impatient)
+    with lock(path) as other:
+        claim = asyncio.create_task(group.claim("l", "ada", 60.0))
+        recording = asyncio.create_task(group.record_answer(make_answer()))
+        await await_warning(caplog)
+        assert impatient.find_answer("k") is None
+        other.execute("ROLLBACK")
+        assert await recording == make_answer()
+        assert isinstance(await claim, Claim)
+    assert impatient.find_answer("k") == make_answer()
+    assert [record.message for record in caplog.records] == [
+        "Another process has locked the ledger: waiting for it, 600 s at most"
+    ]
+
+
+async def test_a_lock_that_outlasts_patience_is_told_to_all_who_wait(impatient: Ledger, path: Path):
+    group = GroupCommit(impatient, patience=0.1)
+    with lock(path):
+        told = await asyncio.gather(
+            group.claim("l", "ada", 60.0),
+            group.record_answer(make_answer()),
+            group.release("l", "ada"),
+            return_exceptions=True,
+        )
+        assert [type(one) for one in told] == [LedgerBusyError] * 3
+        await group.aclose()
+    assert await group.record_answer(make_answer()) == make_answer()
+
+
+async def test_closing_waits_for_a_lock_until_the_answers_are_on_disk(
+    impatient: Ledger, path: Path, caplog: pytest.LogCaptureFixture
+):
+    group = GroupCommit(impatient)
+    with lock(path) as other:
+        recording = asyncio.create_task(group.record_answer(make_answer()))
+        await await_warning(caplog)
+        recording.cancel()
+        closing_group = asyncio.create_task(group.aclose())
+        await begin(closing_group)
+        assert not closing_group.done()
+        other.execute("ROLLBACK")
+        await closing_group
+    assert impatient.find_answer("k") == make_answer()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,7 +17,8 @@ from tests.unit.ledger.lessees import claim_all, claim_and_hang
 from tests.unit.ledger.records import make_answer
 
 from clerp.errors import LedgerError
-from clerp.ledger import Answer, Claim, Ledger, Taken, open_ledger
+from clerp.ledger import Answer, Claim, Ledger, Taken, name_owner, open_ledger, writes
+from clerp.ledger.engine import warn_of_log_bug
 from clerp.ledger.tables import INSERTS, LEASES
 from clerp.ledger.writes import take_lease
 
@@ -85,10 +87,24 @@ def test_an_answer_is_returned_and_never_leased(ledger: Ledger, path: Path):
 def test_an_answer_recorded_since_the_look_is_returned(ledger: Ledger):
     # Another process records between the look for an answer and the transaction of the lease.
     ledger.record_answer(make_answer())
-    with ledger.writing() as writes:
-        assert writes.claim("k", "ada", 10.0) == make_answer()
-    with ledger.writing() as writes:
-        assert not writes.renew("k", "ada", 10.0)
+    with ledger.writing() as opened:
+        assert opened.claim("k", "ada", 10.0) == make_answer()
+    with ledger.writing() as opened:
+        assert not opened.renew("k", "ada", 10.0)
+
+
+def test_two_groups_of_one_owner_in_one_tick_of_the_clock_have_one_lease(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(writes, "time", SimpleNamespace(time=lambda: 100.0))
+    with ledger.writing() as first:
+        assert first.claim_all(["k", "k", "l"], "ada", 60.0) == [
+            Claim("k", "ada", 160.0),
+            Taken(160.0),
+            Claim("l", "ada", 160.0),
+        ]
+    with ledger.writing() as second:
+        assert second.claim_all(["k", "m"], "ada", 60.0) == [Taken(160.0), Claim("m", "ada", 160.0)]
 
 
 def test_without_a_time_the_clock_of_this_machine_counts(ledger: Ledger):
@@ -100,8 +116,8 @@ def test_without_a_time_the_clock_of_this_machine_counts(ledger: Ledger):
 
 def test_what_fails_inside_a_transaction_leaves_no_lease(ledger: Ledger):
     def claim_and_fail() -> None:
-        with ledger.writing() as writes:
-            writes.claim("k", "ada", 10.0, now=100.0)
+        with ledger.writing() as opened:
+            opened.claim("k", "ada", 10.0, now=100.0)
             raise LedgerError("injected")
 
     with pytest.raises(LedgerError, match="injected"):
@@ -196,6 +212,32 @@ def test_a_running_process_that_named_itself_keeps_its_lease(path: Path):
     said.send("done")
     process.join(60)
     assert process.exitcode == 0
+
+
+@pytest.mark.parametrize(("version", "times"), [((3, 51, 2), 1), ((3, 51, 3), 0)])
+def test_another_process_at_a_file_is_warned_of_once_where_sqlite_may_damage_it(
+    path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    version: tuple[int, int, int],
+    times: int,
+):
+    warn_of_log_bug.cache_clear()
+    monkeypatch.setattr(writes, "sqlite3", SimpleNamespace(sqlite_version_info=version))
+    process, said = start(claim_and_hang, path, "")
+    hear(said)
+    with open_ledger(str(path)) as ledger:
+        ours = name_owner()
+        ledger.claim("l", ours, 60.0)
+        assert isinstance(ledger.claim("l", ours, 60.0), Taken)
+        assert caplog.messages == []
+        for _ in range(3):
+            assert isinstance(ledger.claim("k", ours, 60.0), Taken)
+    said.send("done")
+    process.join(60)
+    assert len(caplog.messages) == times
+    assert all("SQLite before 3.51.3 (here 3.51.2)" in message for message in caplog.messages)
+    warn_of_log_bug.cache_clear()
 
 
 def test_the_lease_is_also_postgresql():

@@ -4,17 +4,36 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import event
 from tests.unit.ledger.records import SET, make_answer, make_item, queue
 
 from clerp.errors import LedgerError
 from clerp.feature import FeatureId
 from clerp.ledger import FeatureKey, Ledger, open_ledger
+
+
+@contextmanager
+def counting_reads(connection: sa.Connection) -> Generator[list[str]]:
+    read: list[str] = []
+
+    def note(*said: Any) -> None:
+        if said[2].startswith("SELECT"):
+            read.append(said[2])
+
+    event.listen(connection, "before_cursor_execute", note)
+    yield read
+    event.remove(connection, "before_cursor_execute", note)
+
 
 WRITER = """
 import itertools, sys
@@ -46,11 +65,25 @@ def test_an_unknown_key_has_no_answer(ledger: Ledger):
 
 
 def test_the_first_answer_under_a_key_stays(ledger: Ledger):
-    ledger.record_answer(make_answer(text="first"))
-    ledger.record_answer(make_answer(text="second"))
-    found = ledger.find_answer("k")
-    assert found is not None
-    assert found.text == "first"
+    first = make_answer(text="first")
+    assert ledger.record_answer(first) == first
+    assert ledger.record_answer(make_answer(text="second")) == first
+    assert ledger.find_answer("k") == first
+
+
+def test_answers_that_are_all_new_are_not_read_again(ledger: Ledger):
+    ledger.record_answer(make_answer("old", text="first"))
+    with ledger.writing() as writes, counting_reads(writes._connection) as read:
+        answers = [make_answer(str(n)) for n in range(3)]
+        assert writes.record_answers(answers) == answers
+        assert read == []
+        again = [make_answer("old", text="second"), make_answer("3"), make_answer("old")]
+        assert [answer.text for answer in writes.record_answers(again)] == [
+            "first",
+            make_answer().text,
+            "first",
+        ]
+        assert len(read) == 1
 
 
 @given(text=st.text(st.characters(exclude_categories=["Cs"])))

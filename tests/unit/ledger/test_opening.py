@@ -78,3 +78,18 @@ def test_a_url_of_sqlite_is_the_same_ledger(path: Path):
         by_url.record_answer(make_answer())
     with open_ledger(str(path)) as by_path:
         assert by_path.find_answer("k") == make_answer()
+
+
+def test_opening_a_ledger_again_writes_nothing(path: Path):
+    def describe() -> dict[str, tuple[int, bytes]]:
+        return {
+            one.name: (one.stat().st_mtime_ns, one.read_bytes()) for one in path.parent.iterdir()
+        }
+
+    with open_ledger(str(path)) as ledger:
+        ledger.record_answer(make_answer())
+    before = describe()
+    for _ in range(2):
+        with open_ledger(str(path)) as ledger:
+            assert ledger.find_answer("k") == make_answer()
+        assert describe() == before

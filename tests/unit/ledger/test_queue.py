@@ -1,12 +1,40 @@
 """What waits for a person, and what leaves."""
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from tests.unit.ledger.records import SET, make_item, queue
 
 from clerp.feature import FeatureId
 from clerp.ledger import FeatureKey, Ledger, TranscoderSet
+
+
+def test_queueing_twice_takes_no_lock(ledger: Ledger, path: Path):
+    items = [make_item(1), make_item(2, ("dallas", "oakland"), share=None)]
+    queue(ledger, *items)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        queue(ledger, *items)
+
+
+def test_only_what_differs_is_written(ledger: Ledger, path: Path):
+    queue(ledger, make_item(1), make_item(2), make_item(3, ("dallas", "oakland")))
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("CREATE TABLE touched (what TEXT)")
+        for table in ("queue", "queue_graphs"):
+            for act, row in (("INSERT", "NEW"), ("UPDATE", "NEW"), ("DELETE", "OLD")):
+                connection.execute(
+                    f"CREATE TRIGGER {table}_{act} AFTER {act} ON {table} BEGIN"
+                    f" INSERT INTO touched VALUES ('{act} ' || {row}.feature_key); END"
+                )
+    now = [make_item(1), make_item(2, reason="another"), make_item(3)]
+    queue(ledger, *now, graphs=("dallas", "oakland"))
+    assert ledger.queued() == now
+    with closing(sqlite3.connect(path)) as connection:
+        keys = dict(connection.execute("SELECT feature_index, feature_key FROM queue"))
+        touched = connection.execute("SELECT what FROM touched ORDER BY what").fetchall()
+    assert touched == [(f"DELETE {keys[3]}",), (f"UPDATE {keys[2]}",)]
 
 
 def test_queueing_twice_changes_nothing(ledger: Ledger, path: Path):
