@@ -205,7 +205,7 @@ def label(
     for graph, destination in zip(labeled, destinations, strict=True):
         graph.write(destination, chosen_target)
     _show_labeled(labeled, destinations, chosen_target, rows)
-    if any(graph.summary.by_status["failed"].features for graph in labeled):
+    if any(feature.is_unfinished for graph in labeled for feature in graph):
         _tell_failures(labeled)
         raise typer.Exit(2)
 
@@ -444,9 +444,13 @@ def _check_target(name: str | None) -> "Target | None":
 
 
 def _tell_failures(labeled: "Sequence[LabeledGraph]") -> None:
-    reasons = Counter(f.reason for graph in labeled for f in graph if f.status == "failed")
-    for reason, count in reasons.most_common():
+    outcomes = [outcome for graph in labeled for outcome in graph]
+    failed = Counter(f.reason for f in outcomes if f.status == "failed")
+    for reason, count in failed.most_common():
         tell(f"clerp: {count} features failed: {reason}")
+    unrefined = Counter(str(f.details["unfinished"]) for f in outcomes if "unfinished" in f.details)
+    for reason, count in unrefined.most_common():
+        tell(f"clerp: {count} labels of tier 1 were not refined: {reason}")
 
 
 def _show_estimates(graphs: "Sequence[Path]", given: GivenSettings) -> None:
@@ -457,6 +461,8 @@ def _show_estimates(graphs: "Sequence[Path]", given: GivenSettings) -> None:
         estimates = estimate(graphs, progress=progress, **given)
     if estimates:
         show(render_estimates(estimates))
+        tell("US$ is for short answers; at most, by which --budget reserves: every byte a token,")
+        tell("answers of full length, and every call repeated once.")
     else:
         tell("No model would be asked: none is named, or everything is in the ledger.")
 

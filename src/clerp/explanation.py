@@ -129,7 +129,7 @@ async def explain_feature(
     async with open_labelers(settings, ledger, ask=False) as labelers:
         requests = Requests(pool, settings)
         labeled = await name_feature(requests, feature, labelers)
-        prompt = await _show_prompt(requests, feature, labelers)
+        prompt = await _show_prompt(requests, labeled, labelers)
     known = isinstance(evidence, FeatureEvidence)
     contexts = read_peaks(evidence.top) if known else ()
     return Explanation(
@@ -148,13 +148,18 @@ async def explain_feature(
     )
 
 
-async def _show_prompt(requests: Requests, feature: FeatureId, labelers: Labelers) -> str:
-    pool = requests.pool
+async def _show_prompt(requests: Requests, labeled: LabeledFeature, labelers: Labelers) -> str:
+    pool, feature = requests.pool, labeled.feature
     labeler = labelers.get(pool.routes[feature].tier)
     known = isinstance(pool.known[feature], FeatureEvidence)
     if not known or not isinstance(labeler, Ledgered):
         return ""
-    return labeler.show_prompt(await requests.make(feature))
+    request = await requests.make(feature)
+    if labeled.label is not None:
+        # What was refined is on record; what was not is the label itself.
+        proposed = str(labeled.details.get("proposal", labeled.label.text))
+        request = replace(request, proposal=replace(labeled.label, text=proposed))
+    return labeler.show_prompt(request)
 
 
 def _view_node(node: FeatureNode, pool: Pool) -> NodeView:

@@ -12,7 +12,7 @@ from clerp.evidence import EvidenceGap, FeatureEvidence
 from clerp.feature import FeatureId
 from clerp.labelers.combined import FallbackLabeler, RefiningLabeler
 from clerp.labelers.guard import ask_labeler
-from clerp.labelers.llm import Terms, open_llm
+from clerp.labelers.llm import LlmLabeler, Terms, open_llm
 from clerp.labelers.token_frequency import hint
 from clerp.labels import Abstention
 from clerp.ledger import Ledger
@@ -75,12 +75,24 @@ def _make_labelers(
         )
     if llm and settings.llm_all:
         return [(llm, (1, 2, 3))]
-    first: Labeler = find("labelers", settings.labeler)
+    first = _bind(find("labelers", settings.labeler), settings, terms)
     if settings.refine:
         refiner = open_llm(settings.refine, method=REFINER, terms=terms, ask=ask)
         first = RefiningLabeler(first, refiner)
     made: list[tuple[Labeler, Sequence[Tier]]] = [(first, (1,))]
     return [*made, (llm, (2,))] if llm else made
+
+
+def _bind(labeler: Labeler, settings: Settings, terms: Terms) -> Labeler:
+    """Hold a labeler that may pay to the terms of the run."""
+    if isinstance(labeler, LlmLabeler):
+        return open_llm(settings.labeler.partition(":")[2], terms=terms)
+    if isinstance(labeler, Ledgered) and terms.budget.is_limited:
+        raise UsageError(
+            f"the labeler {labeler.name!r} keeps to no budget",
+            remedy="Leave out --budget, or name another --labeler",
+        )
+    return labeler
 
 
 def _make_llm(settings: Settings, terms: Terms, *, ask: bool) -> Labeler | None:

@@ -46,6 +46,11 @@ class LabeledFeature:
     nothing; no route rests on it, for it changes with the other features."""
 
     @property
+    def is_unfinished(self) -> bool:
+        """Whether something that was asked for is not done, so that another run may help."""
+        return self.status == "failed" or "unfinished" in self.details
+
+    @property
     def layer(self) -> int:
         """Layer that the feature reads from."""
         return self.feature.layer

@@ -28,11 +28,12 @@ class Figures:
 
 
 def collect_figures(reports: Iterable[pytest.TestReport]) -> list[Figure]:
+    """Return what tests noted that passed: what one did that failed is no figure of anything."""
     return sorted(
         Figure(*json.loads(str(written)))
         for report in reports
         for name, written in report.user_properties
-        if name == _PROPERTY
+        if report.passed and report.when == "call" and name == _PROPERTY
     )
 
 

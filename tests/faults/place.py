@@ -152,7 +152,11 @@ def list_features(n: int) -> tuple[FeatureId, ...]:
 
 def fingerprint(asked: Asked) -> str:
     """Tell requests apart by all that they ask."""
-    return hashlib.sha256(json.dumps(asked.body["messages"]).encode()).hexdigest()[:16]
+    return fingerprint_messages(asked.body["messages"])
+
+
+def fingerprint_messages(messages: object) -> str:
+    return hashlib.sha256(json.dumps(messages).encode()).hexdigest()[:16]
 
 
 def name_by_prompt(asked: Asked) -> Reply:

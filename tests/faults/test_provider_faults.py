@@ -48,7 +48,7 @@ def test_a_storm_of_refusals_delays_calls_and_loses_none(n: int, start: float, f
     lost = [count_faults(run(storm, n, seed)) for seed, storm in storms.items()]
     extra = max(len(storm.begun) for storm in storms.values()) / n
     too_soon = sum(storm.too_soon for storm in storms.values())
-    row = f"429 storm, 50 % for 60 s, {n} calls"
+    row = f"429 storm, 50 % for 60 s, {n} calls, simulated"
     figures.note(row, "100 % finish", f"{1 - sum(lost) / n / len(SEEDS):.1%}")
     figures.note(row, "requests <= 1.5 x calls", f"{extra:.2f} x")
     figures.note(row, "none sooner than Retry-After", f"{too_soon} too soon")
@@ -64,7 +64,9 @@ def test_thirty_seconds_after_a_storm_the_rate_is_back(figures: Figures):
         run(storm, 2000, seed)
         shares.append(storm.rate(100.0, 110.0) / storm.rate(10.0, 20.0))
     figures.note(
-        "429 storm, rate 20 to 30 s after it", ">= 80 % of before", f"{min(shares):.0%} at worst"
+        "429 storm, rate 20 to 30 s after it, simulated",
+        ">= 80 % of before",
+        f"{min(shares):.0%} at worst",
     )
     assert min(shares) >= 0.8
 
@@ -74,7 +76,7 @@ def test_a_provider_that_is_down_from_the_start_is_given_up(figures: Figures):
     outcomes = run(provider, 500)
     _check_given_up(outcomes, 500)
     figures.note(
-        "hard down from the start, 500 calls",
+        "hard down from the start, 500 calls, simulated",
         f"<= {WORKERS} requests, typed errors",
         f"{len(provider.begun)} requests, {outcomes[-1].ended:.2f} s",
     )
@@ -92,7 +94,7 @@ def test_a_provider_that_goes_down_is_left_alone_and_then_given_up(figures: Figu
     last_answer = max(request.ended for request in provider.requests if request.fault is None)
     useless = len(provider.begun) - answered
     figures.note(
-        "hard down in the middle of a run",
+        "hard down in the middle of a run, simulated",
         f"<= {WORKERS} in flight + {settings.openings - 1} probes",
         f"{useless} requests, over {outcomes[-1].ended - last_answer:.0f} s later",
     )
@@ -105,7 +107,9 @@ def test_an_outage_of_half_a_minute_loses_no_call(figures: Figures):
         lambda: Turn(0.01, BusyError("503")) if 10 <= now() < 40 else Turn(SECONDS)
     )
     outcomes = run(provider, 2000)
-    figures.note("503 to all for 30 s", "100 % finish", f"{1 - count_faults(outcomes) / 2000:.1%}")
+    figures.note(
+        "503 to all for 30 s, simulated", "100 % finish", f"{1 - count_faults(outcomes) / 2000:.1%}"
+    )
     assert not count_faults(outcomes)
 
 
@@ -119,7 +123,7 @@ def test_a_denial_stops_the_run(said: str, figures: Figures):
     further = sum(request.begun > denied_at for request in provider.requests)
     denied = sum(isinstance(request.fault, DeniedError) for request in provider.requests)
     figures.note(
-        said,
+        f"{said}, simulated",
         "<= 1 request per worker, no retry",
         f"{denied / WORKERS:.2f} per worker, {further} after the first denial",
     )
@@ -143,7 +147,7 @@ def test_every_fifth_request_failing_ends_every_call(figures: Figures):
     outcomes = run(provider, n)
     lost = [outcome.fault for outcome in outcomes if outcome.fault is not None]
     figures.note(
-        "20 % of 500, hang and reset, 2000 calls",
+        "20 % of 500, hang and reset, 2000 calls, simulated",
         "100 % finish or typed failure, none hung",
         f"{1 - len(lost) / n:.2%} finish, {len(lost)} typed, {len(provider.begun) / n:.2f} x",
     )
@@ -162,7 +166,9 @@ def test_the_odd_failure_hardly_slows_a_run_down(share: float, figures: Figures)
     outcomes = run(provider, n)
     ideal = n * SECONDS / WORKERS / (1 - share)
     slower = max(outcome.ended for outcome in outcomes) / ideal
-    figures.note(f"{share:.0%} of 500, 2000 calls", "wall <= 2 x ideal", f"{slower:.2f} x")
+    figures.note(
+        f"{share:.0%} of 500, 2000 calls, simulated", "wall <= 2 x ideal", f"{slower:.2f} x"
+    )
     assert slower <= 2.0
 
 
@@ -185,7 +191,7 @@ def test_an_interrupt_leaves_nothing_running(moment: float, figures: Figures):
 
     took = run_in_virtual_time(work)
     figures.note(
-        f"interrupt at {moment:g} s of a storm",
+        f"interrupt at {moment:g} s of a storm, simulated",
         "<= 5 s, no task or place left",
         f"{took:.2f} s, {storm.in_flight} in flight",
     )

@@ -37,8 +37,8 @@ class TimedTransport(HttpTransport):
 
     longest = 0.0
 
-    def __init__(self, argument: str) -> None:
-        super().__init__(argument, timeout=TIMEOUT)
+    def __init__(self, argument: str, *, timeout: float) -> None:
+        super().__init__(argument, timeout=min(timeout, TIMEOUT))
 
     async def complete(
         self, prompt: Prompt, answer_format: AnswerFormat = "json_schema"

@@ -106,6 +106,22 @@ def test_a_call_takes_no_longer_than_it_may(run: Run, fake: FakeLlm) -> None:
     assert any("no answer within 0.2 s" in reason for reason in reasons)
 
 
+def test_a_labeler_of_tier_1_that_pays_keeps_to_the_budget(
+    run: Run, fake: FakeLlm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_BASE", fake.address)
+    monkeypatch.setenv("OPENAI_API_KEY", "not-needed")
+    known, unknown = "litellm:openai/gpt-4o-mini", "litellm:openai/nobody-knows"
+    outcome = run("label", "graph.json", "--labeler", known, "--budget", "0.000001")
+    assert outcome.code == 2, outcome
+    refused = run("label", "graph.json", "--labeler", unknown, "--budget", "1")
+    assert refused.code == 1
+    assert "the price of openai/nobody-knows is not known" in refused.err
+    assert fake.requests == []
+    assert run("label", "graph.json", "--labeler", known, "--budget", "1").code == 0
+    assert fake.requests
+
+
 def test_without_a_model_there_is_no_table_of_costs(run: Run) -> None:
     outcome = run("label", "graph.json")
     assert outcome.code == 0

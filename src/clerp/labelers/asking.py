@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
-from clerp.errors import AnswerError, BusyError, TransportError
+from clerp.errors import AnswerError, DeniedError, TransportError
 from clerp.ledger import Answer, GroupCommit, Taken, name_owner
 from clerp.llm import Completion, LabelAnswer, Prompt, Transport
 from clerp.llm.budget import Budget, Reservation, estimate_most
@@ -16,7 +16,7 @@ from clerp.llm.formats import FormatLadder
 from clerp.llm.pace import Pace
 from clerp.llm.prices import Price
 from clerp.llm.prompt import AnswerFormat
-from clerp.llm.transport import MAX_TOKENS
+from clerp.llm.transport import MAX_ANSWER_CHARS, MAX_TOKENS, find_complaint
 
 LEASE_SECONDS = 600.0
 """Twice what a request may take from its turn on; one that waits for its turn renews the lease. A
@@ -24,6 +24,8 @@ run that died on this machine is taken over sooner."""
 _LONGEST_POLL = 2.0
 """Seconds after which one looks again whether another run has answered."""
 SCHEMA_VERSION = "1"
+MOST_UNSAID = 16
+"""Answers, empty or cut off, with which a model may begin a run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,8 @@ class Asker:
     clock: Callable[[], float] = time.monotonic
     owner: str = field(default_factory=name_owner)
     _ladder: FormatLadder = field(default_factory=FormatLadder)
+    _n_unsaid: int | None = 0
+    """Answers that were empty or cut off; None as soon as one was not."""
 
     async def ask(self, inquiry: Inquiry) -> Asked:
         """Return the answer on record, or ask and record it.
@@ -111,10 +115,11 @@ class Asker:
         async with self._holding(inquiry.key):
             prompt = inquiry.write()
             judged = await self._ask_and_judge(inquiry, prompt)
+        self._weigh(judged)
         completion = judged.completion
         answer = Answer(
             key=inquiry.key,
-            text=completion.text,
+            text=completion.text[:MAX_ANSWER_CHARS],
             model=completion.model,
             prompt_tokens=completion.prompt_tokens,
             completion_tokens=completion.completion_tokens,
@@ -130,8 +135,7 @@ class Asker:
             parsed=judged.parsed,
             complaint=judged.complaint,
         )
-        await self.ledger.record_answer(answer)
-        return answer
+        return await self.ledger.record_answer(answer)
 
     @asynccontextmanager
     async def _holding(self, key: str) -> AsyncGenerator[None]:
@@ -144,35 +148,40 @@ class Asker:
             raise
 
     async def _ask_and_judge(self, inquiry: Inquiry, prompt: Prompt) -> "_Judged":
-        try:
-            completion = await self._complete(inquiry.key, prompt)
-        except AnswerError as useless:
-            # It was paid for, and would be no better for being asked for again.
-            return _Judged(self._describe_useless(useless), complaint=useless.what)
+        completion = await self._complete(inquiry.key, prompt)
+        # It was paid for, and would be no better for being asked for again.
+        if complaint := find_complaint(completion):
+            return _Judged(completion, complaint=complaint)
         try:
             return _Judged(completion, parsed=inquiry.read(completion).model_dump_json())
         except AnswerError as unusable:
             return _Judged(completion, complaint=unusable.what)
 
-    def _describe_useless(self, useless: AnswerError) -> Completion:
-        details = useless.details
-        return Completion(
-            text="",
-            model=str(details.get("model") or self.transport.model),
-            finish_reason="useless",
-            prompt_tokens=_read_count(details.get("prompt_tokens")),
-            completion_tokens=_read_count(details.get("completion_tokens")),
-            cost_usd=_read_cost(details.get("cost_usd")),
-        )
+    def _weigh(self, judged: "_Judged") -> None:
+        """Ask no more of a model that has only ever used its tokens up before it answered."""
+        if not judged.is_unsaid:
+            self._n_unsaid = None
+        elif self._n_unsaid is not None:
+            self._n_unsaid += 1
+            if self._n_unsaid == MOST_UNSAID:
+                self.pace.stop(_give_up(self.transport.model, self.max_tokens))
 
     async def _complete(self, key: str, prompt: Prompt) -> Completion:
         lease = _Lease(key, self.clock())
+        purse = _Purse()
 
         async def ask_once(form: AnswerFormat) -> Completion:
             await self._hold(lease)
-            return await self._spend(prompt, form)
+            return await self._spend(purse.reservation, prompt, form)
 
-        return await self._ladder.ask(lambda form: self.pace.call(lambda: ask_once(form)))
+        # A wait for money comes before the turn, in which nothing is waited for any more: the
+        # lease is looked at last, and the provider may by then have asked to be left alone. The
+        # calls that hold a turn have their money, so that each ends and gives back both.
+        return await self._ladder.ask(
+            lambda form: self.pace.call(
+                lambda: ask_once(form), prepared=lambda: self._reserving(purse, prompt)
+            )
+        )
 
     async def _hold(self, lease: "_Lease") -> None:
         now = self.clock()
@@ -182,17 +191,23 @@ class Asker:
             raise _LeaseLostError
         lease.renewed_at = now
 
-    async def _spend(self, prompt: Prompt, form: AnswerFormat) -> Completion:
-        reservation = await self._reserve(prompt)
+    @asynccontextmanager
+    async def _reserving(self, purse: "_Purse", prompt: Prompt) -> AsyncGenerator[None]:
+        """Set money aside for a request; it comes back if the turn does not."""
+        reservation = purse.reservation = await self._reserve(prompt)
+        try:
+            yield
+        finally:
+            reservation.release()
+
+    async def _spend(
+        self, reservation: Reservation, prompt: Prompt, form: AnswerFormat
+    ) -> Completion:
         try:
             completion = await self.transport.complete(prompt, form)
-        except AnswerError as useless:
-            reservation.settle(self._price(self._describe_useless(useless)))
-            raise
         except TransportError as fault:
-            if isinstance(fault, BusyError) and fault.may_be_billed:
-                reservation.settle(None)
-            reservation.release()
+            if not fault.may_be_billed:
+                reservation.release()
             raise
         else:
             reservation.settle(self._price(completion))
@@ -222,20 +237,33 @@ class _LeaseLostError(Exception):
     """Waiting took so long that another run asks now."""
 
 
+@dataclass(slots=True)
+class _Purse:
+    reservation: Reservation = field(default_factory=lambda: Reservation(lambda _: None))
+
+
 @dataclass(frozen=True, slots=True)
 class _Judged:
     completion: Completion
     parsed: str = ""
     complaint: str = ""
 
+    @property
+    def is_unsaid(self) -> bool:
+        """Whether it ended before it came to an answer."""
+        return not self.parsed and (
+            self.completion.finish_reason == "length" or not self.completion.text
+        )
+
 
 def _choose_poll(taken: Taken) -> float:
     return max(0.05, min(_LONGEST_POLL, taken.until - time.time()))
 
 
-def _read_count(value: object) -> int | None:
-    return value if isinstance(value, int) else None
-
-
-def _read_cost(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) else None
+def _give_up(model: str, max_tokens: int) -> DeniedError:
+    return DeniedError(
+        f"{MOST_UNSAID} answers in a row were empty or cut off at {max_tokens} tokens, and none "
+        "was whole",
+        where=model,
+        remedy="Take a model that does not think first, or turn its thinking off",
+    )

@@ -1,9 +1,10 @@
 """Labelers made of two: one that refines another's labels, and one that stands in for another."""
 
+import asyncio
 from dataclasses import dataclass, replace
 
-from clerp.errors import AnswerError, TransportError
-from clerp.labelers.llm import LlmLabeler, Preview
+from clerp.errors import AnswerError, LabelerError, TransportError
+from clerp.labelers.llm import Details, LlmLabeler, Preview
 from clerp.labelers.request import LabelRequest
 from clerp.labels import Abstention, Label
 from clerp.ledger import Ledger
@@ -14,8 +15,8 @@ from clerp.plugins import Labeler
 class RefiningLabeler:
     """A labeler whose labels a model words better.
 
-    A label that the model abstains from, or of which it says nothing usable, stays as it was, and
-    says so.
+    A label that the model abstains from, of which it says nothing usable, or about which it could
+    not be asked, stays as it was, and says so.
     """
 
     inner: Labeler
@@ -38,7 +39,8 @@ class RefiningLabeler:
         """Name a feature, then ask the model for a better wording.
 
         Raises:
-            LabelerError: As both labelers.
+            LabelerError: As the inner labeler.
+            ClerpError: What concerns every feature.
         """
         proposal = await self.inner.label(request)
         if isinstance(proposal, Abstention):
@@ -47,6 +49,8 @@ class RefiningLabeler:
             refined = await self.refiner.label(replace(request, proposal=proposal))
         except AnswerError as useless:
             return _keep(proposal, useless.what, useless.details)
+        except LabelerError as unasked:
+            return _keep(proposal, str(unasked), {**unasked.details, "unfinished": str(unasked)})
         if isinstance(refined, Abstention):
             return _keep(proposal, refined.reason, refined.details)
         details = {**proposal.details, **refined.details, "proposal": proposal.text}
@@ -99,21 +103,41 @@ class FallbackLabeler:
         Raises:
             LabelerError: As the second one.
         """
-        if self.second.knows(request):
-            return await self.second.label(request)
-        try:
-            return await self.first.label(request)
-        except TransportError:
-            return await self.second.label(request)
+        if not await self._has_second_answered(request):
+            try:
+                return await self.first.label(request)
+            except TransportError:
+                pass
+        answer = await self.second.label(request)
+        # Of the ledger and not of the exception: the next run does not ask the first one again.
+        paid = await asyncio.to_thread(self.first.find_paid, request)
+        return replace(answer, details=_add_paid(answer.details, paid)) if paid else answer
+
+    async def _has_second_answered(self, request: LabelRequest) -> bool:
+        # Reading the ledger may wait for others, who wait for this thread.
+        return await asyncio.to_thread(self.second.knows, request)
 
     async def preview(self, request: LabelRequest) -> Preview | None:
         """Return what the first model would be asked now, as `LlmLabeler.preview`."""
-        return None if self.second.knows(request) else await self.first.preview(request)
+        known = await self._has_second_answered(request)
+        return None if known else await self.first.preview(request)
 
     async def aclose(self) -> None:
         """Close the connections of both."""
         await self.first.aclose()
         await self.second.aclose()
+
+
+def _add_paid(details: Details, paid: Details) -> dict[str, str | float | int | None]:
+    """Add what another model was paid; a sum with an unknown part is unknown."""
+    names = ("calls", "cost_usd", "prompt_tokens", "completion_tokens")
+    return {**details, **{name: _add(details.get(name), paid.get(name)) for name in names}}
+
+
+def _add(one: object, other: object) -> float | int | None:
+    if isinstance(one, int | float) and isinstance(other, int | float):
+        return one + other
+    return None
 
 
 def _keep(proposal: Label, why: str, details: dict[str, str | float | int | None]) -> Label:

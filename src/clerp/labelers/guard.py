@@ -2,15 +2,16 @@
 
 import asyncio
 import logging
+import traceback
 from typing import cast
 
 from clerp.errors import ClerpError, LabelerError
 from clerp.labelers.request import LabelRequest
 from clerp.labels import Abstention, Label
+from clerp.llm.redaction import hide_keys, redact
 from clerp.plugins import Labeler
 
 _log = logging.getLogger("clerp")
-_MAX_FAULT_CHARS = 200
 
 
 async def ask_labeler(labeler: Labeler, request: LabelRequest) -> Label | Abstention:
@@ -27,9 +28,13 @@ async def ask_labeler(labeler: Labeler, request: LabelRequest) -> Label | Absten
     except (Exception, asyncio.CancelledError) as fault:
         if isinstance(fault, asyncio.CancelledError) and _is_cancelled():
             raise
-        _log.debug("%s broke at %s", labeler.name, request.evidence.feature, exc_info=True)
-        said = " ".join(f"{type(fault).__name__}: {fault}".split())[:_MAX_FAULT_CHARS]
-        raise LabelerError(f"the labeler {labeler.name!r} broke: {said}") from fault
+        told = hide_keys("".join(traceback.format_exception(fault)))
+        _log.debug("%s broke at %s\n%s", labeler.name, request.evidence.feature, told)
+        broke = LabelerError(
+            f"the labeler {labeler.name!r} broke: {redact(f'{type(fault).__name__}: {fault}')}"
+        )
+        # Its own exception may hold a key, and so would a traceback.
+        raise broke from None
     if not isinstance(answer, Label | Abstention):
         raise LabelerError(
             f"the labeler {labeler.name!r} answered {type(answer).__name__}, which is neither a "

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 
+from pydantic import Field
+
 from clerp.errors import AnswerError, LabelerError
-from clerp.evidence import ActivationExample, FeatureEvidence
 from clerp.labelers.asking import Asked, Asker, Inquiry, make_key
 from clerp.labelers.methods import Method, Question, find_method, frame_question, list_held_out
 from clerp.labelers.request import LabelRequest
@@ -106,7 +107,7 @@ class LlmLabeler:
         Raises:
             LedgerError: The ledger could not be read.
         """
-        if self.knows(request):
+        if self._is_answered(request):
             return None
         price = find_price(self.transport.model, self.terms.prices)
         return Preview(self.method.build(request).prompt, price)
@@ -118,6 +119,24 @@ class LlmLabeler:
             LedgerError: The ledger could not be read.
         """
         return self._find(self._make_key(request)) is not None
+
+    def _is_answered(self, request: LabelRequest) -> bool:
+        first = self._find(self._make_key(request))
+        if first is None or not first.complaint:
+            return first is not None
+        return self._find(self._make_key(request, first.complaint)) is not None
+
+    def find_paid(self, request: LabelRequest) -> Details | None:
+        """Return what answers in the ledger about a feature cost, with the keys of `Label.details`.
+
+        Raises:
+            LedgerError: The ledger could not be read.
+        """
+        first = self._find(self._make_key(request))
+        if first is None:
+            return None
+        second = self._find(self._make_key(request, first.complaint)) if first.complaint else None
+        return self._make_details([first, second] if second else [first], request)
 
     async def label(self, request: LabelRequest) -> Label | Abstention:
         """Name a feature, asking the model only for what the ledger does not know.
@@ -195,7 +214,7 @@ class LlmLabeler:
         # Without the examples that are shown: which are nearest to a node is another matter in
         # every graph, and a feature is not to be paid for in each.
         return make_key(
-            request.evidence.digest,
+            f"{request.evidence.feature} {request.evidence.digest}",
             f"{self.name} {self.method.revision}",
             _complain(frame_question(self.method, request), complaint),
             self.transport,
@@ -206,21 +225,19 @@ class LlmLabeler:
         answer = answers[-1]
         if answer.complaint:
             raise AnswerError(answer.complaint, where=answer.model)
-        said = LabelAnswer.model_validate_json(answer.parsed)
+        said = _ReadAnswer.model_validate_json(answer.parsed)
         details = self._make_details(answers, request)
         if said.abstain:
             reason = said.abstain_reason or "the model gave no reason"
             return Abstention(self.name, reason, details)
-        examples = _list_showable(request.evidence)
-        unknown = unknown_ids(said, examples)
         return Label(
             text=said.label,
             method=self.name,
             # What a model says of its own confidence is not evidence.
             confidence="medium",
             explanation=said.explanation,
-            evidence=_list_known(said, examples),
-            details={**details, "unknown_ids": _join(unknown)} if unknown else details,
+            evidence=tuple(said.evidence),
+            details=details | ({"unknown_ids": _join(said.unknown)} if said.unknown else {}),
         )
 
     def _make_details(
@@ -274,22 +291,21 @@ def _complain(prompt: Prompt, complaint: str) -> Prompt:
     return prompt.with_complaint(complaint) if complaint else prompt
 
 
+class _ReadAnswer(LabelAnswer):
+    """An answer with the ids that it rests on parted by whether the model was shown them."""
+
+    unknown: list[str] = Field(default_factory=list[str])
+
+
 def _read(completion: Completion, question: Question) -> LabelAnswer:
     if completion.finish_reason == "length":
         raise AnswerError("the answer is cut off at its greatest length")
     asked = f"{question.prompt.system}\n{question.prompt.user}"
-    return parse_answer(completion.text, asked=asked, shown=question.shown)
-
-
-def _list_showable(evidence: FeatureEvidence) -> list[ActivationExample]:
-    """List the examples that a question about the feature may show, in whatever graph."""
-    held_out = list_held_out(evidence)
-    return [example for example in (*evidence.top, *evidence.lower) if example.id not in held_out]
-
-
-def _list_known(said: LabelAnswer, examples: Sequence[ActivationExample]) -> tuple[str, ...]:
-    known = {example.id for example in examples}
-    return tuple(dict.fromkeys(named for named in said.evidence if named in known))
+    said = parse_answer(completion.text, asked=asked, shown=question.shown)
+    unknown = unknown_ids(said, question.shown)
+    known = dict.fromkeys(named for named in said.evidence if named not in unknown)
+    parted = {"evidence": list(known), "unknown": list(unknown)}
+    return _ReadAnswer.model_validate(said.model_dump() | parted)
 
 
 def _join(ids: Sequence[str]) -> str:

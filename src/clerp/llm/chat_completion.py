@@ -6,14 +6,18 @@ from typing import Any, cast
 
 import msgspec
 
-from clerp.errors import BusyError, TransportError
+from clerp.errors import BusyError, DeniedError
 from clerp.llm.prompt import AnswerFormat, Prompt, read_schema
 from clerp.llm.refusal import Refusal, explain
-from clerp.llm.transport import Completion, Parameters
+from clerp.llm.transport import NO_CHOICES, REFUSED, Completion, Parameters
+
+
+class _Part(msgspec.Struct):
+    text: str | None = None
 
 
 class _Message(msgspec.Struct):
-    content: str | None = None
+    content: str | list[_Part] | None = None
     refusal: str | None = None
 
 
@@ -31,7 +35,7 @@ class _ChatCompletion(msgspec.Struct):
     usage: Any = None
 
 
-_NO_CHOICE = _Choice(_Message(), "no choices")
+_NO_CHOICE = _Choice(_Message(), NO_CHOICES)
 
 
 def write_request(
@@ -80,7 +84,8 @@ def read_completion(content: bytes, answer_format: AnswerFormat, *, where: str) 
 
     Raises:
         BusyError: It is no JSON: a proxy's page, or cut off on its way.
-        TransportError: It is no chat completion, or an error after all.
+        DeniedError: It is JSON but no chat completion.
+        TransportError: It is an error after all.
     """
     decoded = _decode(content)
     if decoded is None:
@@ -89,15 +94,16 @@ def read_completion(content: bytes, answer_format: AnswerFormat, *, where: str) 
     try:
         said = msgspec.convert(decoded, _ChatCompletion)
     except msgspec.ValidationError:
-        raise TransportError(
+        # No other prompt would change it, and every one of them may be paid for.
+        raise DeniedError(
             "the answer is no chat completion",
             where=where,
             remedy="Give the address of an OpenAI-compatible server",
         ) from None
     choice = said.choices[0] if said.choices else _NO_CHOICE
-    refused = choice.message.refusal and "refusal"
+    refused = choice.message.refusal and REFUSED
     return Completion(
-        text=choice.message.content or "",
+        text=_join(choice.message.content),
         model=said.model or "",
         finish_reason=refused or choice.finish_reason or "unknown",
         prompt_tokens=_count(said.usage, "prompt_tokens"),
@@ -122,7 +128,14 @@ def _check_error(decoded: object, answer_format: AnswerFormat, where: str) -> No
     code = cast("dict[str, object]", error).get("code") if isinstance(error, dict) else None
     status = code if isinstance(code, int) and 400 <= code < 600 else 500
     message, codes = _read_error(cast("dict[str, object]", decoded))
-    raise explain(Refusal(status, message, codes), answer_format, where=where)
+    refusal = Refusal(status, message, codes, follows_answer=True)
+    raise explain(refusal, answer_format, where=where)
+
+
+def _join(content: str | list[_Part] | None) -> str:
+    if isinstance(content, list):
+        return "".join(part.text or "" for part in content)
+    return content or ""
 
 
 def _decode(content: bytes) -> object:

@@ -12,18 +12,19 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
 
-from clerp.errors import AnswerError, BusyError, UsageError
+from clerp.errors import BusyError, UsageError
 from clerp.llm.chat_completion import read_completion, read_refusal, write_request
 from clerp.llm.prompt import AnswerFormat, Prompt
 from clerp.llm.redaction import redact, redact_record
-from clerp.llm.refusal import explain
-from clerp.llm.transport import MAX_TOKENS, Completion, check_completion
+from clerp.llm.refusal import explain, explain_loss
+from clerp.llm.transport import MAX_TOKENS, TOO_LARGE, Completion, clean_completion
 from clerp.remote.address import find_origin, show
 from clerp.remote.patience import read_retry_after
 
 KEY_VARIABLE = "CLERP_LLM_API_KEY"
 MAX_BODY_BYTES = 2**22
 
+_log = logging.getLogger("clerp")
 _ENDPOINT = "/chat/completions"
 # The model's name may hold an @ of its own.
 _ARGUMENT = re.compile(r"(?P<model>.+)@(?P<url>https?://.+)", re.DOTALL)
@@ -82,7 +83,6 @@ class HttpTransport:
         Raises:
             UsageError: The environment names certificates that cannot be read.
             TransportError: As `Transport.complete`. Says why in one line, without keys.
-            AnswerError: As `Transport.complete`.
         """
         body = write_request(self._name, prompt, answer_format, self.parameters)
         answer = await self._send(body)
@@ -90,14 +90,15 @@ class HttpTransport:
             waits = read_retry_after(answer.headers)
             refusal = read_refusal(answer.status, answer.content, waits)
             raise explain(refusal, answer_format, where=self.model)
-        completion = read_completion(answer.content, answer_format, where=self.model)
-        completion = replace(
-            completion,
-            model=completion.model or self._name,
-            request_id=answer.headers.get("x-request-id", completion.request_id),
-            parameters=self.parameters,
+        completion = self._read(answer, answer_format)
+        return clean_completion(
+            replace(
+                completion,
+                model=completion.model or self._name,
+                request_id=answer.headers.get("x-request-id", completion.request_id),
+                parameters=self.parameters,
+            )
         )
-        return check_completion(completion, where=self.model)
 
     async def aclose(self) -> None:
         """Close the connections, in the event loop that opened them."""
@@ -112,27 +113,21 @@ class HttpTransport:
         except TimeoutError:
             fault = BusyError(f"no answer within {self._timeout:g} s", where=self.model)
         except httpx.HTTPError as error:
-            said = redact(str(error)) or type(error).__name__
-            fault = BusyError(f"the connection failed: {said}", where=self.model)
+            _log.debug("%s: %s", self.model, redact(str(error)))
+            fault = explain_loss(error, where=self.model)
         # Outside of the handler: the request that the error belongs to holds the key.
         raise fault
 
     async def _exchange(self, client: httpx.AsyncClient, body: bytes) -> "_Answer":
         request = client.stream("POST", self._url, content=body, headers=self._headers)
         async with request as response:
-            content = await self._read_body(response)
+            content = await _read_body(response)
             return _Answer(response.status_code, response.headers, content)
 
-    async def _read_body(self, response: httpx.Response) -> bytes:
-        content = bytearray()
-        # Raw: packed data could be far more than it looks. None was asked for.
-        async for piece in response.aiter_raw():
-            content += piece
-            if len(content) > MAX_BODY_BYTES:
-                raise AnswerError(
-                    f"the answer is larger than {MAX_BODY_BYTES:,} bytes", where=self.model
-                )
-        return bytes(content)
+    def _read(self, answer: "_Answer", answer_format: AnswerFormat) -> Completion:
+        if len(answer.content) > MAX_BODY_BYTES:
+            return Completion("", "", TOO_LARGE, None, None, None, answer_format=answer_format)
+        return read_completion(answer.content, answer_format, where=self.model)
 
 
 class _Clients:
@@ -176,6 +171,17 @@ class _Answer:
     headers: Mapping[str, str]
     """Found in any case."""
     content: bytes
+
+
+async def _read_body(response: httpx.Response) -> bytes:
+    """Read no further than to where it is known to be too large."""
+    content = bytearray()
+    # Raw: packed data could be far more than it looks. None was asked for.
+    async for piece in response.aiter_raw():
+        content += piece
+        if len(content) > MAX_BODY_BYTES:
+            break
+    return bytes(content)
 
 
 def _check_url(url: str) -> str:

@@ -2,17 +2,22 @@
 
 import asyncio
 import importlib
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
 from clerp.errors import BusyError, FormatError, TransportError
-from clerp.llm.chat_completion import write_object_schema
+from clerp.llm.chat_completion import read_refusal, write_object_schema
 from clerp.llm.litellm_library import load_litellm
 from clerp.llm.prompt import AnswerFormat, Prompt
-from clerp.llm.refusal import Refusal, explain
-from clerp.llm.transport import MAX_TOKENS, Completion, Parameters, check_completion
+from clerp.llm.redaction import redact
+from clerp.llm.refusal import Refusal, explain, explain_loss, find_cause
+from clerp.llm.transport import MAX_TOKENS, NO_CHOICES, Completion, Parameters, clean_completion
 from clerp.remote.patience import read_retry_after
+
+_log = logging.getLogger("clerp")
+_UNKNOWN_PROVIDER = "LLM Provider NOT provided"
 
 
 class LitellmTransport:
@@ -47,17 +52,16 @@ class LitellmTransport:
         Raises:
             PluginError: litellm is not installed.
             TransportError: As `Transport.complete`. Says why in one line, without keys.
-            AnswerError: As `Transport.complete`.
         """
         self._litellm = self._litellm or load_litellm()
         self._terms = self._terms or self._find_terms(answer_format)
         if answer_format != "text" and not self._terms.takes_format:
             # litellm would leave it out without a word.
-            raise FormatError("the provider knows no response_format", where=self.model)
+            raise FormatError(
+                "the provider knows no response_format", where=self.model, may_be_billed=False
+            )
         response = await self._send(prompt, answer_format)
-        return check_completion(
-            _read(response, self.model, answer_format, self._terms.sent), where=self.model
-        )
+        return clean_completion(_read(response, self.model, answer_format, self._terms.sent))
 
     async def aclose(self) -> None:
         """Close litellm's connections, in the event loop that opened them."""
@@ -72,6 +76,8 @@ class LitellmTransport:
             return _find_terms(self._litellm, self.model, self.parameters)
         except _load_openai_error() as error:
             fault = self._explain(error, answer_format)
+        # Only litellm's tables were asked.
+        fault.may_be_billed = False
         raise fault
 
     async def _send(self, prompt: Prompt, answer_format: AnswerFormat) -> Any:  # noqa: ANN401 - litellm's own
@@ -96,20 +102,21 @@ class LitellmTransport:
         raise fault
 
     def _explain(self, error: Exception, answer_format: AnswerFormat) -> TransportError:
-        name = type(error).__name__
-        if name == "Timeout":
+        # litellm's own words hold addresses, paths and numbers of this machine.
+        _log.debug("%s: %s", self.model, redact(str(error)))
+        errors = importlib.import_module("httpx")
+        # litellm gives a status, mostly 500, to lost connections and to answers that it cannot
+        # read, too.
+        if refused := find_cause(error, errors.HTTPStatusError):
+            reply = refused.response
+            waits = read_retry_after(reply.headers)
+            refusal = read_refusal(reply.status_code, reply.content, waits)
+            return explain(refusal, answer_format, where=self.model)
+        if type(error).__name__ == "Timeout":
             return self._explain_timeout()
-        said = str(error).removeprefix(f"litellm.{name}: ")
-        # A provider that litellm does not know is a model that nobody knows.
-        unknown = "LLM Provider NOT provided" in said
-        refusal = Refusal(
-            status=404 if unknown else getattr(error, "status_code", None) or 500,
-            message=said,
-            codes=_read_codes(error),
-            name=name,
-            retry_after=read_retry_after(getattr(error, "litellm_response_headers", None) or {}),
-        )
-        return explain(refusal, answer_format, where=self.model)
+        if lost := find_cause(error, errors.TransportError):
+            return explain_loss(lost, where=self.model)
+        return explain(_guess_refusal(error), answer_format, where=self.model)
 
     def _explain_timeout(self) -> BusyError:
         return BusyError(f"no answer within {self._timeout:g} s", where=self.model)
@@ -152,7 +159,7 @@ def _read(
     return Completion(
         text=(choice.message.content if choice is not None else None) or "",
         model=response.model or model,
-        finish_reason=(choice.finish_reason or "unknown") if choice is not None else "no choices",
+        finish_reason=(choice.finish_reason or "unknown") if choice is not None else NO_CHOICES,
         prompt_tokens=prompt_tokens,
         completion_tokens=getattr(usage, "completion_tokens", None) or None,
         # Without usage litellm prices nothing at 0, which is not what it cost.
@@ -179,6 +186,22 @@ def _write_format(prompt: Prompt, answer_format: AnswerFormat) -> dict[str, obje
             return {"response_format": {"type": "json_object"}}
         case "text":
             return {}
+
+
+def _guess_refusal(error: Exception) -> Refusal:
+    """Make the best of an error without a status of HTTP: what litellm calls it."""
+    name, said = type(error).__name__, str(error)
+    # A provider that litellm does not know is a model that nobody knows.
+    if _UNKNOWN_PROVIDER in said:
+        return Refusal(404, _UNKNOWN_PROVIDER, name=name)
+    return Refusal(
+        status=getattr(error, "status_code", None) or 500,
+        message=said,
+        codes=_read_codes(error),
+        name=f"{name}, no answer that litellm can read",
+        is_quotable=False,
+        follows_answer=True,
+    )
 
 
 def _read_codes(error: Exception) -> str:

@@ -4,10 +4,11 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TypeVar
 
-from clerp.errors import AnswerError, BusyError, DeniedError, FormatError, TransportError
+from clerp.errors import BusyError, DeniedError, FormatError, TransportError
 from clerp.llm.breaker import Breaker
 from clerp.llm.limit import AdaptiveLimit
 
@@ -113,11 +114,19 @@ class Pace:
             limit=self._limit.value,
         )
 
-    async def call(self, ask: Callable[[], Awaitable[T]]) -> T:
+    async def call(
+        self,
+        ask: Callable[[], Awaitable[T]],
+        *,
+        prepared: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
+    ) -> T:
         """Ask when it is this call's turn, and again while the provider is busy.
 
         Args:
             ask: Makes one request.
+            prepared: What each request needs and may have to wait for; entered before the turn is
+                waited for, since a turn that waits is one in which nobody asks, and what was true
+                at its beginning may be so no longer.
 
         Raises:
             BusyError: The provider was busy too often.
@@ -127,12 +136,19 @@ class Pace:
         """
         retry = _Retry(self._settings, self._random)
         while True:
+            self._check_open()
             try:
-                return await self._ask(ask, retry)
+                async with prepared():
+                    return await self._ask(ask, retry)
             except BusyError as fault:
                 wait = retry.choose_wait(fault, self._clock())
             self._check_open()
             await self._pause(wait)
+
+    def stop(self, fault: TransportError) -> None:
+        """Give up all calls that have not begun, for this reason."""
+        self._over = self._over or fault
+        self._rouse()
 
     async def _ask(self, ask: Callable[[], Awaitable[T]], retry: "_Retry") -> T:
         request = await self._begin(retry)
@@ -142,9 +158,9 @@ class Pace:
             self._note_busy(request, fault)
             raise
         except DeniedError as fault:
-            self._stop(fault)
+            self.stop(fault)
             raise
-        except (AnswerError, FormatError):
+        except FormatError:
             self._note_answer(request)
             raise
         else:
@@ -230,15 +246,11 @@ class Pace:
         if fault.retry_after is not None:
             self._hold_until(now + fault.retry_after)
         if self._breaker.gives_up:
-            self._stop(_down(fault))
+            self.stop(_down(fault))
 
     def _hold_until(self, moment: float) -> None:
         self._resumes_at = max(self._resumes_at, moment)
         self._not_before = max(self._not_before, moment)
-
-    def _stop(self, fault: TransportError) -> None:
-        self._over = self._over or fault
-        self._rouse()
 
     def _rouse(self) -> None:
         for sleeper in self._sleepers:

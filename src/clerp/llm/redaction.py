@@ -7,7 +7,9 @@ import re
 MAX_FAULT_CHARS = 200
 
 _KEY = re.compile(r"\b(?:sk|pk|rk|gsk|xai|hf|AIza)[-_]?[A-Za-z0-9_*.-]{8,}|Bearer\s+\S+")
-_SECRET_NAMES = ("_KEY", "_KEY_ID", "_TOKEN", "_SECRET", "_PASSWORD")
+_SECRET_NAME = re.compile(
+    r"(?:APIKEY|_KEY|_KEY_ID|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS|JWT)$", re.IGNORECASE
+)
 # What is shorter is a stand-in, such as the `ollama` that its clients want to be given.
 _MIN_SECRET_CHARS = 8
 
@@ -43,6 +45,6 @@ def write_line(text: str, max_chars: int) -> str:
 
 
 def _list_secrets() -> list[str]:
-    named = {os.environ[name] for name in os.environ if name.upper().endswith(_SECRET_NAMES)}
+    named = {os.environ[name] for name in os.environ if _SECRET_NAME.search(name)}
     # A secret may be part of another one.
     return sorted((v for v in named if len(v) >= _MIN_SECRET_CHARS), key=len, reverse=True)

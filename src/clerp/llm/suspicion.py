@@ -44,6 +44,8 @@ _MARKUP = re.compile(
     r"|^\s*[=@＝＠+＋-].*[(|!]",
     re.IGNORECASE | re.DOTALL,
 )
+# Of the line between which data stands in a prompt.
+_MARKER = re.compile(r"\bdata-[0-9a-f]{12}\b", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]")
 _REFUSAL = re.compile(
     r"(?:(?:i'?m|i am|we are|we're) (?:not able|unable|sorry|afraid)"
@@ -128,7 +130,7 @@ def find_suspicion(label: str, asked: str, shown: Sequence[ActivationExample]) -
 
 def _is_echo(label: str, asked: str) -> bool:
     lines = {line.strip().casefold() for line in asked.splitlines() if line.strip()}
-    if label.strip().casefold() in lines:
+    if label.strip().casefold() in lines or _MARKER.search(label):
         return True
     words = _fold_words(label)
     if len(words.split()) < MIN_ECHO_WORDS:

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
-from clerp.errors import AnswerError
 from clerp.llm.prompt import AnswerFormat, Prompt
 from clerp.llm.redaction import hide_keys, write_line
 
@@ -12,13 +11,16 @@ MAX_TOKENS = 120
 """Of an answer; one that keeps to the rules takes about 80."""
 MAX_ANSWER_CHARS = 20_000
 MAX_NAME_CHARS = 200
+NO_CHOICES, REFUSED, TOO_LARGE = "no choices", "refusal", "too large"
+"""Reasons to finish that servers show but have no word for."""
+_REASONS = ("stop", "length", "content_filter", "tool_calls", NO_CHOICES, REFUSED)
 
 Parameters = Mapping[str, str | float | int | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What came back. There is always some text; it may be cut off (`finish_reason`)."""
+    """What came back. It may be cut off, empty or endless: see `find_complaint`."""
 
     text: str
     model: str
@@ -58,8 +60,6 @@ class Transport(Protocol):
             DeniedError: It will not answer this or any other prompt.
             FormatError: It does not take `answer_format`.
             TransportError: It did not take this prompt.
-            AnswerError: It answered without any text, or with far too much. The details say what
-                that cost.
         """
         ...
 
@@ -68,32 +68,25 @@ class Transport(Protocol):
         ...
 
 
-def check_completion(completion: Completion, *, where: str) -> Completion:
-    """Return a completion that may be kept: no key of this machine, nothing unencodable.
-
-    Raises:
-        AnswerError: As `Transport.complete`.
-    """
-    checked = replace(
+def clean_completion(completion: Completion) -> Completion:
+    """Return a completion that may be kept: no key of this machine, nothing unencodable."""
+    return replace(
         completion,
         text=hide_keys(completion.text.encode(errors="replace").decode()),
         model=write_line(hide_keys(completion.model), MAX_NAME_CHARS),
         finish_reason=write_line(hide_keys(completion.finish_reason), MAX_NAME_CHARS),
         request_id=write_line(hide_keys(completion.request_id), MAX_NAME_CHARS),
     )
-    if not checked.text:
-        raise _refuse(checked, f"the answer is empty ({checked.finish_reason})", where)
-    if len(checked.text) > MAX_ANSWER_CHARS:
-        raise _refuse(checked, f"the answer has {len(checked.text):,} characters", where)
-    return checked
 
 
-def _refuse(completion: Completion, what: str, where: str) -> AnswerError:
-    fault = AnswerError(what, where=where)
-    fault.details = {
-        "model": completion.model,
-        "cost_usd": completion.cost_usd,
-        "prompt_tokens": completion.prompt_tokens,
-        "completion_tokens": completion.completion_tokens,
-    }
-    return fault
+def find_complaint(completion: Completion) -> str:
+    """Say why there is nothing to read in a completion, in clerp's own words; empty if there is."""
+    if completion.finish_reason == TOO_LARGE:
+        return "the answer is too large to be read"
+    if not completion.text:
+        reason = completion.finish_reason
+        # The server's own words would reach the prompt that asks again.
+        return f"the answer is empty ({reason if reason in _REASONS else 'unknown'})"
+    if len(completion.text) > MAX_ANSWER_CHARS:
+        return f"the answer has {len(completion.text):,} characters"
+    return ""

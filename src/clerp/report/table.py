@@ -177,5 +177,5 @@ def _tell_queue(summary: Summary) -> str:
 
 
 def _tell_cost(answered: int, cost_usd: float | None) -> str:
-    cost = "at an unknown cost" if cost_usd is None else f"for ${cost_usd:.4f}"
+    cost = "at an unknown cost" if cost_usd is None else f"which cost ${cost_usd:.4f} when asked"
     return f"Features answered by an LLM: {answered}, {cost}." if answered else "LLM answers: none."

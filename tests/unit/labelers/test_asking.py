@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -10,19 +11,19 @@ import pytest
 from tests.scripted_transport import BAD, GOOD, Reply, Script, make_script
 
 from clerp.errors import (
-    AnswerError,
     BudgetError,
     BusyError,
     DeniedError,
     FormatError,
     TransportError,
 )
-from clerp.labelers.asking import LEASE_SECONDS, Asker, Inquiry, make_key
+from clerp.labelers.asking import LEASE_SECONDS, MOST_UNSAID, Asked, Asker, Inquiry, make_key
 from clerp.ledger import Answer, Claim, GroupCommit, Ledger, Taken, name_owner, open_ledger
 from clerp.llm import AnswerFormat, Completion, LabelAnswer, Prompt, parse_answer
-from clerp.llm.budget import Budget, estimate_most
+from clerp.llm.budget import Budget, Reservation, estimate_most
 from clerp.llm.pace import Pace, PaceSettings
 from clerp.llm.prices import Price
+from clerp.llm.transport import MAX_ANSWER_CHARS, TOO_LARGE
 
 PROMPT = Prompt("name it", "data", LabelAnswer)
 PRICE = Price(1.0, 10.0)
@@ -115,23 +116,56 @@ async def test_an_answer_that_cannot_be_read_is_kept_with_what_is_wrong(ledger: 
 
 
 async def test_an_answer_without_text_is_kept_with_its_cost(ledger: Ledger):
-    useless = AnswerError("the answer is empty (stop)", where="m")
-    useless.details = {"model": "m-2026", "prompt_tokens": 7, "completion_tokens": 0}
     budget = Budget(1.0)
+    useless = Completion("", "m-2026", "stop", 7, 1, None)
     asker = make_asker(ledger, useless, budget=budget, price=PRICE)
     answer = (await asker.ask(INQUIRY)).answer
     assert (answer.complaint, answer.text) == ("the answer is empty (stop)", "")
     assert (answer.model, answer.prompt_tokens) == ("m-2026", 7)
-    assert answer.cost_usd == budget.settled == pytest.approx(7e-6)
+    assert answer.cost_usd == budget.settled == pytest.approx(17e-6)
     assert (await make_asker(ledger).ask(INQUIRY)).answer == answer
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"), [("", ""), ("x" * 30_000, "x" * MAX_ANSWER_CHARS)], ids=["empty", "long"]
+)
+async def test_a_useless_answer_goes_on_record_as_it_was(ledger: Ledger, text: str, kept: str):
+    useless = replace(
+        GOOD,
+        text=text,
+        finish_reason="content_filter",
+        request_id="req-1",
+        parameters={"max_completion_tokens": 120},
+    )
+    asker = make_asker(ledger, *[FormatError("no")] * 3, useless)
+    answer = (await asker.ask(INQUIRY)).answer
+    assert answer == ledger.find_answer("k")
+    assert (answer.text, answer.parsed) == (kept, "")
+    assert answer.complaint.startswith("the answer ")
+    assert (answer.format, answer.finish_reason) == ("text", "content_filter")
+    assert (answer.request_id, answer.parameters) == ("req-1", {"max_completion_tokens": 120})
 
 
 async def test_an_answer_of_which_nothing_is_known_counts_as_dear_as_it_could_be(ledger: Ledger):
     budget = Budget(1.0)
-    asker = make_asker(ledger, AnswerError("larger than may be"), budget=budget, price=PRICE)
+    unknown = Completion("", "m", TOO_LARGE, None, None, None)
+    asker = make_asker(ledger, unknown, budget=budget, price=PRICE)
     answer = (await asker.ask(INQUIRY)).answer
     assert (answer.model, answer.cost_usd) == ("m", None)
     assert budget.settled == pytest.approx(estimate_most(PROMPT, PRICE, asker.max_tokens))
+
+
+async def test_the_answer_that_the_ledger_kept_is_the_one_that_counts(ledger: Ledger):
+    class Overtaken(Script):
+        async def complete(
+            self, prompt: Prompt, answer_format: AnswerFormat = "json_schema"
+        ) -> Completion:
+            ledger.record_answer(make_answer(model="first"))
+            return await super().complete(prompt, answer_format)
+
+    asked = await make_asker(ledger, script=Overtaken(deque([GOOD]))).ask(INQUIRY)
+    assert asked.answer.model == "first"
+    assert asked.answer == ledger.find_answer("k")
 
 
 @pytest.mark.parametrize(
@@ -153,17 +187,21 @@ async def test_the_cost_is_by_the_price_if_there_is_one(
 
 
 @pytest.mark.parametrize(
-    "fault", [TransportError("no"), DeniedError("401"), BusyError("429", may_be_billed=False)]
+    "kind", [TransportError, DeniedError, BusyError], ids=["fault", "denied", "busy"]
 )
-async def test_a_call_that_failed_holds_no_lease_and_no_money(
-    ledger: Ledger, fault: TransportError
+@pytest.mark.parametrize("may_be_billed", [False, True])
+async def test_a_call_that_failed_holds_no_lease_and_no_money_but_what_it_may_cost(
+    ledger: Ledger, kind: type[TransportError], may_be_billed: bool
 ):
     budget = Budget(1.0)
-    asker = make_asker(ledger, fault, fault, budget=budget, price=PRICE)
-    with pytest.raises(type(fault), match=fault.what):
+    fault = kind("no", may_be_billed=may_be_billed)
+    asker = make_asker(ledger, fault, budget=budget, price=PRICE, attempts=1)
+    with pytest.raises(kind, match="no"):
         await asker.ask(INQUIRY)
     assert isinstance(ledger.claim("k", SOMEBODY, 60.0), Claim)
-    assert (budget.settled, budget.reserved) == (0.0, 0.0)
+    most = estimate_most(PROMPT, PRICE, asker.max_tokens)
+    assert budget.settled == pytest.approx(most if may_be_billed else 0.0)
+    assert budget.reserved == 0.0
 
 
 async def test_every_request_that_may_have_been_answered_counts_as_spent(ledger: Ledger):
@@ -344,3 +382,152 @@ async def test_who_waited_for_so_long_that_another_run_asks_does_not_ask_too(led
     asked = await asker.ask(INQUIRY)
     assert (asked.answer, asked.is_new) == (make_answer(), False)
     assert len(script_of(asker).prompts) == 1
+
+
+class Held(Script):
+    """Answers when it is let."""
+
+    def __init__(self, *replies: Reply) -> None:
+        super().__init__(deque(replies))
+        self.begun = asyncio.Event()
+        self.let = asyncio.Event()
+
+    async def complete(
+        self, prompt: Prompt, answer_format: AnswerFormat = "json_schema"
+    ) -> Completion:
+        self.begun.set()
+        await self.let.wait()
+        return await super().complete(prompt, answer_format)
+
+
+class WatchedBudget(Budget):
+    """Tells when a call has to wait for another one's money."""
+
+    def __init__(self, limit_usd: float) -> None:
+        super().__init__(limit_usd)
+        self.waits = asyncio.Event()
+
+    async def reserve_when_free(self, most_usd: float) -> Reservation:
+        if self.reserved:
+            self.waits.set()
+        return await super().reserve_when_free(most_usd)
+
+
+def make_tight_asker(ledger: Ledger, script: Script, clock: Clock) -> Asker:
+    """Make an asker whose budget holds one call at a time, though it can pay for two."""
+    most = estimate_most(PROMPT, PRICE, 120)
+    return make_asker(
+        ledger,
+        script=script,
+        budget=WatchedBudget(1.5 * most),
+        price=PRICE,
+        clock=clock,
+        attempts=5,
+    )
+
+
+async def ask_two(asker: Asker, script: Held, meanwhile: Callable[[], object]) -> list[object]:
+    """Ask, and ask something else that has to wait for the first one's money."""
+    first = asyncio.create_task(asker.ask(replace(INQUIRY, key="first")))
+    await script.begun.wait()
+    second = asyncio.create_task(asker.ask(INQUIRY))
+    assert isinstance(asker.budget, WatchedBudget)
+    async with asyncio.timeout(10):
+        await asker.budget.waits.wait()
+        meanwhile()
+        script.let.set()
+        return list(await asyncio.gather(first, second, return_exceptions=True))
+
+
+async def test_who_loses_the_lease_while_waiting_for_money_does_not_ask(ledger: Ledger):
+    clock, script = Clock(), Held(GOOD, GOOD)
+    asker = make_tight_asker(ledger, script, clock)
+
+    def take_over() -> None:
+        clock.now += LEASE_SECONDS + 1
+        later = time.time() + LEASE_SECONDS + 1
+        assert isinstance(ledger.claim("k", SOMEBODY, 60.0, now=later), Claim)
+        ledger.record_answer(make_answer())
+
+    _, second = await ask_two(asker, script, take_over)
+    assert isinstance(second, Asked)
+    assert (second.answer, second.is_new) == (make_answer(), False)
+    assert len(script.prompts) == 1
+    assert asker.budget.reserved == 0.0
+
+
+async def test_who_waited_for_money_still_waits_as_long_as_the_provider_asks(ledger: Ledger):
+    clock = Clock()
+    told = BusyError("429", retry_after=20.0, may_be_billed=False)
+    script = Held(told, GOOD, GOOD)
+    asker = make_tight_asker(ledger, script, clock)
+    begun: list[float] = []
+    complete = script.complete
+
+    async def note(prompt: Prompt, answer_format: AnswerFormat = "json_schema") -> Completion:
+        begun.append(clock.now)
+        return await complete(prompt, answer_format)
+
+    async def wait(seconds: float) -> None:
+        await asyncio.sleep(0)
+        clock.now += seconds
+
+    script.complete = note
+    asker.pace = Pace(clock=clock, sleep=wait, random=lambda: 0.0)
+    asked = await ask_two(asker, script, lambda: None)
+    assert all(isinstance(one, Asked) for one in asked)
+    assert begun[0] == 0.0
+    assert min(begun[1:]) >= 20.0
+
+
+async def test_money_of_a_call_whose_turn_does_not_come_is_given_back(ledger: Ledger):
+    script = Held(DeniedError("401", may_be_billed=False))
+    asker = make_tight_asker(ledger, script, Clock())
+    faults = await ask_two(asker, script, lambda: None)
+    assert [type(fault) for fault in faults] == [DeniedError, DeniedError]
+    assert (asker.budget.settled, asker.budget.reserved) == (0.0, 0.0)
+    assert isinstance(ledger.claim("k", SOMEBODY, 60.0), Claim)
+
+
+async def test_many_calls_with_money_for_one_at_a_time_all_end(ledger: Ledger):
+    most = estimate_most(PROMPT, PRICE, 120)
+    n = 30
+    asker = make_asker(ledger, *[GOOD] * n, budget=Budget(most + n * 0.001), price=PRICE)
+    asker.pace = Pace(most=2, sleep=at_once, random=lambda: 0.0)
+    async with asyncio.timeout(20):
+        asked = await asyncio.gather(
+            *(asker.ask(replace(INQUIRY, key=str(number))) for number in range(n))
+        )
+    assert all(one.is_new for one in asked)
+    assert asker.budget.reserved == 0.0
+
+
+CUT = replace(GOOD, text='{"label": "US', finish_reason="length")
+EMPTY = replace(GOOD, text="", finish_reason="length")
+
+
+async def ask_many(asker: Asker, n: int) -> list[type]:
+    ended: list[type] = []
+    for number in range(n):
+        try:
+            ended.append(type(await asker.ask(replace(INQUIRY, key=str(number)))))
+        except TransportError as fault:
+            ended.append(type(fault))
+    return ended
+
+
+async def test_a_model_that_only_thinks_is_asked_no_more(ledger: Ledger):
+    asker = make_asker(ledger, *[CUT, EMPTY] * MOST_UNSAID)
+    ended = await ask_many(asker, MOST_UNSAID + 4)
+    assert ended == [Asked] * MOST_UNSAID + [DeniedError] * 4
+    assert len(script_of(asker).prompts) == MOST_UNSAID
+    with pytest.raises(DeniedError, match="16 answers in a row were empty or cut off at 120"):
+        await asker.ask(replace(INQUIRY, key="another"))
+    # What is on record can still be had.
+    assert not (await asker.ask(replace(INQUIRY, key="0"))).is_new
+
+
+@pytest.mark.parametrize("other", [GOOD, BAD], ids=["good", "unreadable"])
+async def test_a_model_that_ever_said_something_is_asked_on(ledger: Ledger, other: Completion):
+    asker = make_asker(ledger, EMPTY, other, *[EMPTY] * 2 * MOST_UNSAID)
+    assert set(await ask_many(asker, 2 * MOST_UNSAID)) == {Asked}

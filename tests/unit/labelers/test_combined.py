@@ -101,9 +101,18 @@ async def test_of_what_has_no_label_no_model_is_asked(ledger: Ledger):
     assert script_of(labeler.refiner).prompts == []
 
 
-async def test_a_refiner_that_cannot_be_asked_is_no_silent_loss(ledger: Ledger):
-    with pytest.raises(TransportError, match="down"):
-        await refining(DOWN).with_ledger(ledger).label(make_request())
+@pytest.mark.parametrize("fault", [DOWN, DeniedError("no key"), BudgetError("no money")])
+async def test_a_refiner_that_cannot_be_asked_costs_no_label_and_is_told(
+    ledger: Ledger, fault: LabelerError
+):
+    named = await refining(fault).with_ledger(ledger).label(make_request())
+    assert isinstance(named, Label)
+    assert (named.text, named.method) == (PROPOSAL.text, PROPOSAL.method)
+    assert named.details["not_refined"] == named.details["unfinished"] == str(fault)
+    again = await refining(REFINED).with_ledger(ledger).label(make_request())
+    assert isinstance(again, Label)
+    assert again.text == "say a capital"
+    assert "unfinished" not in again.details
 
 
 async def test_what_was_refined_before_costs_nothing(ledger: Ledger):
@@ -122,10 +131,10 @@ async def test_another_proposal_is_another_question(ledger: Ledger):
     assert len(script_of(other.refiner).prompts) == 1
 
 
-async def test_without_asking_an_unknown_wording_is_a_failure(ledger: Ledger):
-    labeler = refining().with_ledger(ledger, ask=False)
-    with pytest.raises(LabelerError, match="was not asked about this yet"):
-        await labeler.label(make_request())
+async def test_without_asking_an_unknown_wording_is_left_for_another_run(ledger: Ledger):
+    named = await refining().with_ledger(ledger, ask=False).label(make_request())
+    assert isinstance(named, Label)
+    assert "was not asked about this yet" in str(named.details["unfinished"])
 
 
 async def test_the_preview_of_a_refinement_shows_the_proposal(ledger: Ledger):
@@ -190,6 +199,17 @@ async def test_a_second_run_asks_nobody_though_the_first_model_is_back(ledger: L
     assert await again.label(make_request()) == named
     assert count_prompts(again) == (0, 0)
     assert await again.with_ledger(ledger, ask=False).label(make_request()) == named
+
+
+async def test_what_the_first_model_was_paid_in_vain_is_counted(ledger: Ledger):
+    pair = make_pair(ledger, [BAD, DOWN], [REFINED])
+    named = await pair.label(make_request())
+    assert isinstance(named, Label)
+    assert named.details["model"] == "m-2026"
+    assert named.details["calls"] == 2
+    assert named.details["cost_usd"] == pytest.approx(0.002 + 0.001)
+    again = make_pair(ledger, [], [])
+    assert await again.label(make_request()) == named
 
 
 async def test_what_the_second_model_said_for_its_own_sake_takes_no_ones_place(ledger: Ledger):

@@ -1,5 +1,6 @@
 import asyncio
 import logging
+import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -76,7 +77,19 @@ async def test_any_other_exception_is_one_short_line(fault: BaseException, said:
     assert raised.value.what.startswith(start + said)
     assert len(raised.value.what.splitlines()) == 1
     assert len(raised.value.what) <= len(start) + 200
-    assert raised.value.__cause__ is fault
+    assert raised.value.__cause__ is None
+
+
+async def test_a_key_in_a_strangers_fault_is_told_nowhere(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("FOO_API_KEY", "canary-foo-0123456")
+    fault = ValueError("no access with canary-foo-0123456")
+    with caplog.at_level(logging.DEBUG, "clerp"), pytest.raises(LabelerError) as raised:
+        await ask_labeler(raising(fault), make_request())
+    told = "".join(traceback.format_exception(raised.value)) + caplog.text
+    assert "no access with [key]" in told
+    assert "canary" not in told
 
 
 async def test_a_strangers_traceback_is_kept_for_whoever_debugs(caplog: pytest.LogCaptureFixture):

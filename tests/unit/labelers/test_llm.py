@@ -24,6 +24,7 @@ from clerp.errors import (
     TransportError,
     UsageError,
 )
+from clerp.feature import FeatureId
 from clerp.labelers import GraphContext, LabelRequest
 from clerp.labelers.llm import LlmLabeler, Terms, open_litellm, open_llm
 from clerp.labelers.methods import find_method, list_held_out
@@ -85,6 +86,35 @@ async def test_examples_that_are_held_out_are_on_record_and_were_not_shown(ledge
     assert len(held_out) == 8
     (prompt,) = script_of(labeler).prompts
     assert not [example for example in held_out if f'"{example}"' in prompt.user]
+
+
+async def test_what_was_not_shown_is_no_evidence_for_a_label(ledger: Ledger):
+    request = make_long_request(0.9)
+    shown = [example.id for example in find_method(METHOD).build(request).shown]
+    hidden = next(e.id for e in request.evidence.top if e.id not in shown)
+    named = await make_labeler(ledger, say(evidence=[shown[0], hidden])).label(request)
+    assert isinstance(named, Label)
+    assert (named.evidence, named.details["unknown_ids"]) == ((shown[0],), hidden)
+    # It stays so where the same answer names the feature in a graph that would show others.
+    assert await make_labeler(ledger).label(make_long_request(0.05)) == named
+
+
+async def test_a_question_that_has_to_be_asked_again_is_not_yet_answered(ledger: Ledger):
+    with pytest.raises(TransportError):
+        await make_labeler(ledger, BAD, TransportError("down")).label(make_request())
+    labeler = make_labeler(ledger)
+    assert await labeler.preview(make_request()) is not None
+    await make_labeler(ledger, GOOD).label(make_request())
+    assert await labeler.preview(make_request()) is None
+
+
+async def test_another_feature_with_equal_evidence_is_another_question(ledger: Ledger):
+    one = make_request()
+    twin = replace(one, evidence=replace(one.evidence, feature=FeatureId(3, 99)))
+    labeler = make_labeler(ledger, GOOD, GOOD)
+    for request in (one, twin):
+        await labeler.label(request)
+    assert len(script_of(labeler).prompts) == 2
 
 
 async def test_what_was_held_out_is_no_evidence_for_a_label(ledger: Ledger):
@@ -185,7 +215,7 @@ class BrokenLedger(Ledger):
 
 
 class _BrokenWrites(LedgerWrites):
-    def record_answers(self, answers: Sequence[Answer]) -> None:
+    def record_answers(self, answers: Sequence[Answer]) -> list[Answer]:
         raise LedgerError("the disk is full")
 
 
@@ -233,8 +263,7 @@ async def test_an_answer_that_cannot_be_used_is_complained_of_once_and_costs_onc
 
 
 async def test_a_useless_answer_is_on_record_with_its_cost_and_not_paid_for_again(ledger: Ledger):
-    useless = AnswerError("the answer is empty (content_filter)", where="m")
-    useless.details = {"model": "m-2026", "prompt_tokens": 600, "cost_usd": 0.002}
+    useless = replace(GOOD, text="", finish_reason="content_filter", cost_usd=0.002)
     named = await make_labeler(ledger, useless, GOOD).label(make_request())
     assert (named.details["calls"], named.details["cost_usd"]) == (2, 0.003)
     silent = make_labeler(ledger)
@@ -398,10 +427,10 @@ def test_the_plugin_is_found_missing_before_any_call(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     ("method", "key"),
     [
-        ("max-act-logits", "af559f138497c8d26db5c04d1bd4d59d66aef7998e20160f967c81f58c4d3f13"),
-        ("acts-top20", "adb56698ad4db94788a5c7528f2d55ba06c71af92f258db782bba9c9e543dcec"),
-        ("token-act-pairs", "8b619a166bdb02a95a9ccb095b5e4888adc3ea0003329ba800699e6b62262c69"),
-        ("small-llm", "27f4bcd4e00c13261f13ecc0f9ac9075f62c983353c28beb0dbbdf80c6725b22"),
+        ("max-act-logits", "2bf6d55530984f68fd0c634e7433976f435dd37401013f47eb31231bb15d914d"),
+        ("acts-top20", "4c64dcebd9967c7980569bc0046edd3130cb39192d66b81e106a383167d34bd8"),
+        ("token-act-pairs", "d294f47afb456d57eb19fc2a0c1932527ff408933623247180e7d1c2b41ee866"),
+        ("small-llm", "950598b5c8e4c8bf407925714fc1c762426433f316f23a3ae729b37ae7dd0492"),
     ],
 )
 def test_a_ledger_keeps_its_answers_as_long_as_no_prompt_changes(

@@ -97,6 +97,13 @@ def test_a_label_that_repeats_the_prompt_is_an_echo():
         parse_answer(write(label="Name this feature"), asked="Look well.\nname this Feature\n")
 
 
+@pytest.mark.parametrize("label", ["data-172f8fe61161", "The data-172f8fe61161"])
+def test_a_label_that_repeats_the_line_around_the_data_is_an_echo(label: str):
+    asked = "Name it.\ndata-172f8fe61161\n{}\ndata-172f8fe61161"
+    with pytest.raises(AnswerError, match="repeats a line of the prompt"):
+        parse_answer(write(label=label), asked=asked)
+
+
 def test_a_label_that_repeats_a_part_of_the_instructions_is_an_echo():
     asked = 'Name what the examples share.\n{"texts":{"0.0":"at the end of the day"}}'
     with pytest.raises(AnswerError, match="repeats a line of the prompt"):

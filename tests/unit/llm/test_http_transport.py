@@ -4,6 +4,7 @@ import asyncio
 import time
 import traceback
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import get_args
@@ -23,7 +24,6 @@ from tests.fake_llm import (
 )
 
 from clerp.errors import (
-    AnswerError,
     BusyError,
     ClerpError,
     DeniedError,
@@ -35,7 +35,7 @@ from clerp.llm.answer import LabelAnswer
 from clerp.llm.formats import FormatLadder
 from clerp.llm.http_transport import KEY_VARIABLE, MAX_BODY_BYTES, HttpTransport
 from clerp.llm.prompt import AnswerFormat, Prompt
-from clerp.llm.transport import Completion
+from clerp.llm.transport import Completion, find_complaint
 
 CANARY = "canary-0123456789abcdefghij"
 PROMPT = Prompt("Name it.", "Texas, Ohio", LabelAnswer)
@@ -126,11 +126,8 @@ async def test_a_server_that_knows_no_schemas_is_asked_for_an_object(fake: FakeL
         (Reply(b'{"choices": [{"mess'), BusyError),
         (error(422, "response_format: no such field"), FormatError),
         (error(400, "maximum context length is 4096"), TransportError),
-        (Reply({"hello": 1}), TransportError),
-        (Reply(completion([])), AnswerError),
-        (chat(None), AnswerError),
-        (chat("x" * 1_000_000), AnswerError),
-        (Reply(b" " * (MAX_BODY_BYTES + 1)), AnswerError),
+        (error(403, "Your input was flagged: violence"), TransportError),
+        (Reply({"hello": 1}), DeniedError),
     ],
 )
 async def test_every_fault_has_its_type_and_is_asked_once(
@@ -143,6 +140,59 @@ async def test_every_fault_has_its_type_and_is_asked_once(
     assert str(caught.value).startswith("http:org/m@2: ")
     assert fake.address not in str(caught.value)
     assert len(fake.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("reply", "complaint"),
+    [
+        (Reply(completion([])), "the answer is empty (no choices)"),
+        (chat(None), "the answer is empty (stop)"),
+        (chat("x" * 1_000_000), "the answer has 1,000,000 characters"),
+        (Reply(b" " * (MAX_BODY_BYTES + 1)), "the answer is too large to be read"),
+    ],
+    ids=["no choices", "no text", "long", "too large"],
+)
+async def test_an_answer_that_is_none_comes_with_all_that_is_known_of_it(
+    fake: FakeLlm, reply: Reply, complaint: str
+):
+    fake.answers(replace(reply, headers={"X-Request-Id": "req-9"}))
+    answer = await complete(fake, "json_object")
+    assert find_complaint(answer) == complaint
+    assert (answer.request_id, answer.answer_format) == ("req-9", "json_object")
+    assert answer.parameters == {"temperature": 0, "max_tokens": 120}
+
+
+@pytest.mark.parametrize(
+    ("reply", "may_be_billed"),
+    [
+        *((error(status), False) for status in (400, 401, 402, 403, 404, 405, 413, 415, 422, 429)),
+        (error(422, "response_format: no such field"), False),
+        (error(503, retry_after="1"), False),
+        (error(500, "response_format type must be text"), False),
+        *((error(status), True) for status in (408, 500, 502, 503, 504)),
+        (page(502), True),
+        (page(200), True),
+        (Reply({"error": {"code": 429, "message": "slow down"}}), True),
+        (Reply({"hello": 1}), True),
+        (Reply(chat(GOOD_ANSWER).body, cut=40), True),
+        (Reply(resets=True), True),
+    ],
+)
+async def test_what_may_hide_an_answer_may_be_billed(
+    fake: FakeLlm, reply: Reply, may_be_billed: bool
+):
+    fake.answers(reply)
+    with pytest.raises(TransportError) as caught:
+        await complete(fake)
+    assert caught.value.may_be_billed is may_be_billed
+
+
+@pytest.mark.parametrize("cut", [4, 40])
+async def test_a_lost_answer_reads_the_same_wherever_it_is_lost(fake: FakeLlm, cut: int):
+    fake.answers(Reply(chat(GOOD_ANSWER).body, cut=cut))
+    with pytest.raises(BusyError) as caught:
+        await complete(fake)
+    assert caught.value.what == "the connection failed: RemoteProtocolError"
 
 
 async def test_retry_after_is_read_in_both_forms(fake: FakeLlm):

@@ -16,11 +16,11 @@ from tests.fake_llm import (
     chat,
     echo_key,
     error,
+    page,
     run_fake_llm,
 )
 
 from clerp.errors import (
-    AnswerError,
     BusyError,
     ClerpError,
     DeniedError,
@@ -31,7 +31,7 @@ from clerp.errors import (
 from clerp.llm.answer import LabelAnswer
 from clerp.llm.litellm_transport import LitellmTransport
 from clerp.llm.prompt import AnswerFormat, Prompt
-from clerp.llm.transport import Completion
+from clerp.llm.transport import Completion, find_complaint
 
 CANARY = "canary-0123456789abcdefghij"
 PROMPT = Prompt("Name it.", "Texas, Ohio", LabelAnswer)
@@ -97,8 +97,9 @@ async def test_a_format_that_would_be_dropped_in_silence_is_not_asked_for(
     fake: FakeLlm, monkeypatch: pytest.MonkeyPatch
 ):
     transport = LitellmTransport("petals/some-model")
-    with pytest.raises(FormatError, match="knows no response_format"):
+    with pytest.raises(FormatError, match="knows no response_format") as caught:
         await transport.complete(PROMPT)
+    assert not caught.value.may_be_billed
     await transport.aclose()
     assert fake.requests == []
 
@@ -119,7 +120,7 @@ async def test_a_format_that_would_be_dropped_in_silence_is_not_asked_for(
         (Reply(b"<html>login</html>"), BusyError),
         (Reply(b'{"choices": [{"mess'), BusyError),
         (Reply(resets=True), BusyError),
-        (chat("x" * 1_000_000), AnswerError),
+        (error(403, "Your input was flagged: violence"), TransportError),
     ],
 )
 async def test_every_fault_has_its_type_and_is_asked_once(
@@ -143,12 +144,99 @@ async def test_the_wait_that_the_provider_asks_for_is_known(fake: FakeLlm, statu
     assert waits == [7.0, None]
 
 
-async def test_an_answer_that_is_none_says_what_it_cost(fake: FakeLlm):
-    fake.answers(chat(None))
-    with pytest.raises(AnswerError, match="the answer is empty") as caught:
-        await complete()
-    assert caught.value.details["cost_usd"] == pytest.approx(0.000114)
-    assert caught.value.details["prompt_tokens"] == 600
+@pytest.mark.parametrize(
+    ("said", "complaint"),
+    [
+        (None, "the answer is empty (stop)"),
+        ("x" * 1_000_000, "the answer has 1,000,000 characters"),
+    ],
+    ids=["empty", "long"],
+)
+async def test_an_answer_that_is_none_says_what_it_cost(
+    fake: FakeLlm, said: str | None, complaint: str
+):
+    fake.answers(chat(said))
+    answer = await complete()
+    assert find_complaint(answer) == complaint
+    assert answer.cost_usd == pytest.approx(0.000114)
+    assert answer.prompt_tokens == 600
+
+
+LOST = {
+    "cut": Reply(chat(GOOD_ANSWER).body, cut=40),
+    "reset": Reply(resets=True),
+    "page": Reply(b"<html>login</html>"),
+    "half": Reply(b'{"choices": [{"mess'),
+    "no completion": Reply({"choices": None}),
+    "error": Reply({"error": {"code": 429, "message": "slow down"}}),
+}
+
+
+@pytest.fixture(params=["openai/gpt-4o-mini", "anthropic/claude-sonnet-4-5"])
+def model(request: pytest.FixtureRequest, fake: FakeLlm, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("ANTHROPIC_API_BASE", fake.address)
+    monkeypatch.setenv("ANTHROPIC_API_KEY", CANARY)
+    return request.param
+
+
+@pytest.mark.parametrize("kind", LOST)
+async def test_an_answer_that_was_lost_may_be_billed_and_names_no_place(
+    fake: FakeLlm, model: str, kind: str
+):
+    fake.answers(LOST[kind])
+    with pytest.raises(BusyError) as caught:
+        await complete(model)
+    assert caught.value.may_be_billed
+    said = caught.value.what
+    assert not any(mark in said for mark in ("0x", "/", "Traceback", "127.0.0.1", "litellm."))
+
+
+@pytest.mark.parametrize(
+    ("reply", "may_be_billed"),
+    [
+        (error(429), False),
+        (error(401), False),
+        (error(403), False),
+        (error(400), False),
+        (error(503, retry_after="1"), False),
+        (error(500), True),
+        (error(503), True),
+        (page(504), True),
+    ],
+)
+async def test_a_status_counts_only_where_there_was_a_reply(
+    fake: FakeLlm, model: str, reply: Reply, may_be_billed: bool
+):
+    fake.answers(reply)
+    with pytest.raises(TransportError) as caught:
+        await complete(model)
+    assert caught.value.may_be_billed is may_be_billed
+
+
+async def test_the_providers_own_words_are_quoted_without_litellms(fake: FakeLlm, model: str):
+    fake.answers(error(400, "the prompt is too long"))
+    with pytest.raises(TransportError) as caught:
+        await complete(model)
+    assert caught.value.what == "the provider answered (400): the prompt is too long"
+
+
+async def test_nobody_at_the_address_reads_the_same_at_any_address(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setenv("OPENAI_API_KEY", CANARY)
+    said: set[str] = set()
+    for port in (9, 10):
+        monkeypatch.setenv("OPENAI_API_BASE", f"http://127.0.0.1:{port}/v1")
+        with pytest.raises(BusyError) as caught:
+            await complete()
+        said.add(str(caught.value))
+    assert len(said) == 1
+
+
+async def test_a_model_that_nobody_was_asked_for_costs_nothing():
+    with pytest.raises(DeniedError) as caught:
+        await complete("nonesuch/model")
+    assert not caught.value.may_be_billed
 
 
 async def test_a_server_that_drips_is_given_up(fake: FakeLlm):

@@ -1,5 +1,6 @@
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import chain, pairwise, repeat
 
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from tests.simulated_provider import SimulatedProvider, Turn, count_faults, make_pace, run_calls
 from tests.virtual_time import now, run_in_virtual_time
 
-from clerp.errors import AnswerError, BusyError, DeniedError, FormatError, TransportError
+from clerp.errors import BusyError, DeniedError, FormatError, TransportError
 from clerp.llm.pace import Pace, PaceFigures, PaceSettings
 
 GOOD = Turn(2.0)
@@ -55,9 +56,7 @@ def test_the_answer_is_returned():
     assert run_in_virtual_time(lambda: make_pace().call(lambda: follow().ask(7))) == 7
 
 
-@pytest.mark.parametrize(
-    "fault", [AnswerError("empty"), FormatError("no schema"), TransportError("400"), ValueError()]
-)
+@pytest.mark.parametrize("fault", [FormatError("no schema"), TransportError("400"), ValueError()])
 def test_what_asking_again_does_not_mend_is_raised_as_it_is(fault: Exception):
     provider = follow(Turn(1.0, fault))
     assert call_once(provider, make_pace()) is fault
@@ -195,7 +194,7 @@ def test_the_first_reason_to_stop_is_the_one_that_is_told():
 
 
 def test_an_answer_that_is_no_label_shows_that_the_provider_is_there():
-    provider = follow(busy(), Turn(1.0, AnswerError("empty")), busy())
+    provider = follow(busy(), Turn(1.0, FormatError("no schema")), busy())
     outcomes = run_in_virtual_time(lambda: run_calls(make_patient(most=1, failures=2), provider, 3))
     assert count_faults(outcomes) == 1
 
@@ -292,7 +291,7 @@ class Planned:
 SECONDS = st.sampled_from([0.0, 0.1, 0.5, 1.0, 2.5, 7.0])
 FAULTS = st.one_of(
     st.builds(BusyError, st.just("busy"), retry_after=st.none() | SECONDS),
-    st.sampled_from([AnswerError("empty"), FormatError("no schema"), ValueError("odd")]),
+    st.sampled_from([FormatError("no schema"), ValueError("odd")]),
 )
 TURNS = st.builds(Turn, SECONDS, st.none() | FAULTS)
 DENIALS = st.builds(Turn, SECONDS, st.just(DeniedError("denied")))
@@ -356,7 +355,7 @@ def test_whatever_comes_every_call_ends_and_no_rule_is_broken(
 ):
     planner = Planner(most, seed)
     given = run_in_virtual_time(lambda: planner.run(plans))
-    kinds = (BusyError, DeniedError, TransportError, AnswerError, FormatError, ValueError)
+    kinds = (BusyError, DeniedError, TransportError, FormatError, ValueError)
     assert all(one is None or isinstance(one, (*kinds, asyncio.CancelledError)) for one in given)
     provider, figures = planner.provider, planner.pace.figures
     assert provider.too_soon == 0
@@ -364,3 +363,70 @@ def test_whatever_comes_every_call_ends_and_no_rule_is_broken(
     assert figures.busy == sum(isinstance(r.fault, BusyError) for r in provider.requests)
     assert 1 <= figures.limit <= most
     assert figures.retries <= figures.busy
+
+
+def test_who_waits_for_what_a_request_needs_waits_for_its_turn_afterwards():
+    provider, pace = follow(busy(20.0)), make_patient()
+
+    @asynccontextmanager
+    async def wait_for_money() -> AsyncGenerator[None]:
+        await asyncio.sleep(5)
+        yield
+
+    async def work() -> None:
+        await asyncio.gather(
+            pace.call(provider.ask), pace.call(provider.ask, prepared=wait_for_money)
+        )
+
+    run_in_virtual_time(work)
+    assert min(provider.begun[1:]) >= 20.1
+    assert provider.too_soon == 0
+
+
+def test_what_a_request_needs_is_given_back_when_its_turn_does_not_come():
+    provider, pace = follow(Turn(1.0, DeniedError("401"))), make_patient(most=1)
+    held: list[str] = []
+
+    @asynccontextmanager
+    async def hold() -> AsyncGenerator[None]:
+        held.append("taken")
+        try:
+            yield
+        finally:
+            held.append("given back")
+
+    async def work() -> list[object]:
+        calls = (pace.call(provider.ask, prepared=hold) for _ in range(2))
+        return await asyncio.gather(*calls, return_exceptions=True)
+
+    faults = run_in_virtual_time(work)
+    assert [type(fault) for fault in faults] == [DeniedError, DeniedError]
+    assert len(provider.begun) == 1
+    assert sorted(held) == ["given back"] * 2 + ["taken"] * 2
+
+
+def test_each_request_of_a_call_is_prepared_and_none_while_it_pauses():
+    provider, pace = follow(busy(), busy()), make_patient(draw=1.0)
+    held: list[tuple[float, float]] = []
+
+    @asynccontextmanager
+    async def hold() -> AsyncGenerator[None]:
+        taken = now()
+        try:
+            yield
+        finally:
+            held.append((taken, now()))
+
+    run_in_virtual_time(lambda: pace.call(provider.ask, prepared=hold))
+    assert len(held) == 3
+    assert [taken for taken, _ in held] == pytest.approx(provider.begun)
+    assert all(ended < taken for (_, ended), (taken, _) in pairwise(held))
+
+
+def test_calls_that_are_stopped_say_why():
+    provider, pace = follow(), make_patient()
+    pace.stop(DeniedError("all answers were useless", where="m"))
+    fault = call_once(provider, pace)
+    assert isinstance(fault, DeniedError)
+    assert str(fault) == "m: all answers were useless"
+    assert provider.begun == []

@@ -15,7 +15,17 @@ def test_what_looks_like_a_key_goes(key: str):
     assert redact(f"Incorrect key {key} given") == "Incorrect key [key] given"
 
 
-@pytest.mark.parametrize("name", ["OTHER_API_KEY", "AWS_SECRET_ACCESS_KEY", "HF_TOKEN", "x_secret"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "OTHER_API_KEY",
+        "AWS_SECRET_ACCESS_KEY",
+        "HF_TOKEN",
+        "x_secret",
+        "WATSONX_APIKEY",
+        "PGPASSWORD",
+    ],
+)
 def test_secrets_of_the_environment_go_whatever_they_look_like(
     monkeypatch: pytest.MonkeyPatch, name: str
 ):

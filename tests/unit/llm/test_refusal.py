@@ -1,5 +1,6 @@
 """What a provider's error means."""
 
+import ssl
 from typing import get_args
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from clerp.errors import BusyError, DeniedError, FormatError, TransportError
 from clerp.llm.prompt import AnswerFormat
-from clerp.llm.refusal import Refusal, explain
+from clerp.llm.refusal import Refusal, explain, explain_loss
 
 OPENAI_FORMAT = (
     "Invalid parameter: 'response_format' of type 'json_schema' is not supported with this model."
@@ -73,6 +74,88 @@ def test_a_quota_for_each_minute_is_not_an_exhausted_account():
 )
 def test_a_complaint_about_the_format_is_known(status: int, message: str):
     assert isinstance(explain(Refusal(status, message), "json_schema", where="m"), FormatError)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "maximum context length exceeded by: the rules of English grammar say that",
+        "x" * 500 + " failed to compile grammar",
+    ],
+)
+def test_a_prompt_about_grammar_is_no_complaint_about_the_format(message: str):
+    fault = explain(Refusal(400, message), "json_schema", where="m")
+    assert type(fault) is TransportError
+
+
+@pytest.mark.parametrize(
+    "message",
+    ["Input was flagged for violence", "rejected by moderation", "violates our content policy"],
+)
+def test_a_text_that_is_moderated_concerns_itself_alone(message: str):
+    fault = explain(Refusal(403, message), "json_schema", where="m")
+    assert type(fault) is TransportError
+    assert not fault.may_be_billed
+    assert isinstance(explain(Refusal(403, "bad key"), "text", where="m"), DeniedError)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "may_be_billed"),
+    [
+        *((Refusal(status, ""), False) for status in (307, 400, 401, 402, 403, 404, 413, 429)),
+        *((Refusal(status, ""), True) for status in (200, 408, 409, 418, 500, 502, 503, 504, 529)),
+        (Refusal(503, "", retry_after=1.0), False),
+        (Refusal(500, "", retry_after=1.0), True),
+        (Refusal(429, "", follows_answer=True), True),
+        (Refusal(400, "insufficient_quota", follows_answer=True), True),
+    ],
+)
+def test_only_what_was_turned_away_is_surely_not_billed(refusal: Refusal, may_be_billed: bool):
+    assert explain(refusal, "text", where="m").may_be_billed is may_be_billed
+
+
+def test_a_form_that_is_refused_was_not_used():
+    quoted = Refusal(500, "response_format must be text")
+    assert not explain(quoted, "json_schema", where="m").may_be_billed
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "<ssl.SSLContext object at 0x7f3a2c>",
+        'Traceback (most recent call last): File "/usr/lib/x.py", line 3, in send',
+        "cannot connect to host gpu-box.example:8000",
+        "see https://user@host.example/v1?x=1 or unix://host.example",
+        "upstream 10.0.0.7 and 127.0.0.1:8080 and [::1]:8080 and localhost:80",
+    ],
+)
+def test_what_hangs_on_the_machine_or_the_address_is_left_out(message: str):
+    said = str(explain(Refusal(500, f"broke: {message}"), "text", where="m"))
+    assert said.startswith("m: the provider answered (500): broke:")
+    assert not any(
+        m in said for m in ("0x", "/", "Traceback", "example", "127", "10.0", "::1", ":80")
+    )
+
+
+def test_a_connection_that_failed_is_named_by_its_kind_alone():
+    lost = ConnectionError("host.example:80 after 17 bytes")
+    assert str(explain_loss(lost, where="m")) == "m: the connection failed: ConnectionError"
+    lost.__cause__ = ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version (_ssl.c:1006)")
+    lost.__cause__.reason = "WRONG_VERSION_NUMBER"
+    fault = explain_loss(lost, where="m")
+    assert fault.what == "the connection failed: [SSL: WRONG_VERSION_NUMBER]"
+    assert fault.may_be_billed
+
+
+def test_half_a_key_at_the_end_of_what_is_read_is_not_shown(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("SOME_API_KEY", "canary-0123456789")
+    message = "no" + " " * 3990 + "canary-0123456789"
+    assert "canary" not in str(explain(Refusal(500, message), "text", where="m"))
+
+
+def test_words_that_are_not_the_providers_are_not_shown():
+    refusal = Refusal(400, "insides", name="it broke", is_quotable=False)
+    assert explain(refusal, "text", where="m").what == "it broke (400)"
 
 
 def test_nobody_can_complain_of_a_format_that_was_not_sent():

@@ -174,7 +174,7 @@ def test_several_graphs_close_with_what_they_share():
         "All 4 graphs",
         "Distinct features: 900, in more than one graph: 150.",
         "Labelled: 700 of 900.",
-        "Features answered by an LLM: 12, for $0.5000.",
+        "Features answered by an LLM: 12, which cost $0.5000 when asked.",
         "",
     ]
 
