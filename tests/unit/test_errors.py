@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clerp import errors
-from clerp.errors import AnswerError, ClerpError, EvidenceError, LabelerError, RemoteError
+from clerp.errors import (
+    AnswerError,
+    ClerpError,
+    EvidenceError,
+    LabelerError,
+    LedgerBusyError,
+    RemoteError,
+)
 
 ERRORS = [
     value
@@ -86,4 +93,5 @@ def test_a_labelers_error_keeps_what_was_paid():
 
 @pytest.mark.parametrize("error", ERRORS)
 def test_only_unfinished_work_exits_with_2(error: type[ClerpError]):
-    assert error("x").exit_code == (2 if issubclass(error, LabelerError | RemoteError) else 1)
+    unfinished = issubclass(error, LabelerError | RemoteError | LedgerBusyError)
+    assert error("x").exit_code == (2 if unfinished else 1)

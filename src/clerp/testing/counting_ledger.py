@@ -1,6 +1,6 @@
 """A ledger that counts what is recorded in it."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 
 import sqlalchemy as sa
@@ -22,16 +22,16 @@ class CountingLedger(Ledger):
         with self._transaction(writes=True) as connection:
             yield _CountingWrites(connection, self._count)
 
-    def _count(self) -> None:
-        self.n_recorded += 1
+    def _count(self, n: int) -> None:
+        self.n_recorded += n
 
 
 class _CountingWrites(LedgerWrites):
-    def __init__(self, connection: sa.Connection, count: Callable[[], None]) -> None:
+    def __init__(self, connection: sa.Connection, count: Callable[[int], None]) -> None:
         super().__init__(connection)
         self._count = count
 
-    def record_answer(self, answer: Answer) -> Answer:
-        kept = super().record_answer(answer)
-        self._count()
+    def record_answers(self, answers: Sequence[Answer]) -> list[Answer]:
+        kept = super().record_answers(answers)
+        self._count(len(answers))
         return kept
