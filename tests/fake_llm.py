@@ -20,6 +20,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import pytest
+
 from clerp import testing
 from clerp.labelers import LabelRequest
 
@@ -195,6 +197,15 @@ def run_fake_llm(respond: Respond = no_script_left, *, latency: float = 0.0) -> 
         loop.close()
     if fake.faults:
         raise fake.faults[0]
+
+
+@contextmanager
+def run_fake_openai(environment: pytest.MonkeyPatch, key: str) -> Iterator[FakeLlm]:
+    """Run a server that litellm takes for OpenAI's, which wants a key."""
+    with run_fake_llm() as fake:
+        environment.setenv("OPENAI_API_BASE", fake.address)
+        environment.setenv("OPENAI_API_KEY", key)
+        yield fake
 
 
 def make_request(

@@ -14,7 +14,7 @@ from tests.fake_llm import (
     chat,
     completion,
     make_request,
-    run_fake_llm,
+    run_fake_openai,
 )
 
 from clerp.errors import AnswerError, TransportError
@@ -30,9 +30,7 @@ PROMPT = Prompt("Name it.", "Texas, Ohio", LabelAnswer)
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeLlm]:
-    with run_fake_llm() as running:
-        monkeypatch.setenv("OPENAI_API_BASE", running.address)
-        monkeypatch.setenv("OPENAI_API_KEY", CANARY)
+    with run_fake_openai(monkeypatch, CANARY) as running:
         yield running
 
 

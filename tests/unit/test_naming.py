@@ -1,11 +1,10 @@
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from tests.outcomes import make_label
 from tests.pools import FEATURES, make_known, make_pool
+from tests.strangers import Stranger, raising, returning
 from tests.unit.graph.conftest import build_graph
 
 from clerp.config import Settings
@@ -29,31 +28,6 @@ from clerp.router import Role
 from clerp.testing import FakeLabeler
 
 FIRST = FEATURES[0]
-
-
-@dataclass
-class Stranger:
-    """A labeler that answers by a function, which may do anything."""
-
-    answer: Callable[[LabelRequest], Awaitable[Any]]
-    name: str = "stranger"
-
-    async def label(self, request: LabelRequest) -> Any:
-        return await self.answer(request)
-
-
-def raising(fault: BaseException) -> Stranger:
-    async def answer(_: LabelRequest) -> Any:
-        raise fault
-
-    return Stranger(answer)
-
-
-def returning(answer: object) -> Stranger:
-    async def give(_: LabelRequest) -> Any:
-        return answer
-
-    return Stranger(give)
 
 
 async def name_first(labeler: Any, role: Any = "input", **labelers: Any):

@@ -142,8 +142,7 @@ class Asker:
         """End the lease on a key where there will be no answer."""
         try:
             yield
-        except BaseException:
-            # Whatever ends it, a cancellation too: nobody could ask until the lease has run out.
+        except BaseException:  # re-raised: a cancellation too must not leave the lease behind
             await asyncio.shield(self.ledger.release(key, self.owner))
             raise
 

@@ -1,43 +1,17 @@
 import asyncio
 import logging
 import traceback
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from tests.fake_llm import make_request
 from tests.outcomes import make_label
+from tests.strangers import Stranger, raising, returning
 
 from clerp.errors import LabelerError, LedgerError
 from clerp.labelers import LabelRequest
 from clerp.labelers.guard import ask_labeler
 from clerp.labels import Abstention, Label
-
-
-@dataclass
-class Stranger:
-    """A labeler that answers by a function, which may do anything."""
-
-    answer: Callable[[LabelRequest], Awaitable[Any]]
-    name: str = "stranger"
-
-    async def label(self, request: LabelRequest) -> Any:
-        return await self.answer(request)
-
-
-def raising(fault: BaseException) -> Stranger:
-    async def answer(_: LabelRequest) -> Any:
-        raise fault
-
-    return Stranger(answer)
-
-
-def returning(answer: object) -> Stranger:
-    async def give(_: LabelRequest) -> Any:
-        return answer
-
-    return Stranger(give)
 
 
 @pytest.mark.parametrize("answer", [make_label(), Abstention("stranger", "none")])

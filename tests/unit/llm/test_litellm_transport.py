@@ -17,7 +17,7 @@ from tests.fake_llm import (
     echo_key,
     error,
     page,
-    run_fake_llm,
+    run_fake_openai,
 )
 
 from clerp.errors import (
@@ -39,9 +39,7 @@ PROMPT = Prompt("Name it.", "Texas, Ohio", LabelAnswer)
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeLlm]:
-    with run_fake_llm() as running:
-        monkeypatch.setenv("OPENAI_API_BASE", running.address)
-        monkeypatch.setenv("OPENAI_API_KEY", CANARY)
+    with run_fake_openai(monkeypatch, CANARY) as running:
         yield running
 
 
