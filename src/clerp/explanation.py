@@ -12,10 +12,13 @@ from clerp.embedding import embed_unit
 from clerp.evidence import EvidenceGap, FeatureEvidence
 from clerp.feature import FeatureId
 from clerp.graph import FeatureNode
+from clerp.labelers.combined import FallbackLabeler, RefiningLabeler
+from clerp.labelers.llm import LlmLabeler
+from clerp.labelers.request import LabelRequest
 from clerp.ledger import Ledger
 from clerp.naming import Labelers, name_feature, open_labelers
 from clerp.outcome import LabeledFeature
-from clerp.plugins import Embedder, Ledgered, find
+from clerp.plugins import Embedder, Labeler, Ledgered, find
 from clerp.pool import Pool
 from clerp.requests import Requests
 from clerp.router import name_null
@@ -26,6 +29,10 @@ from clerp.word_counts import WordCount, count_words, read_following, read_peaks
 _N_WORDS = 5
 _DECIMALS = 3
 _N_NEAREST = 5
+_ASKED_OTHERWISE = (
+    "the question as this graph puts it; the answer on record is to another prompt (see its hash), "
+    "of when the feature fired otherwise"
+)
 _BEFORE, _AFTER = Window("input", -8, -1), Window("output", 1, 4)
 
 
@@ -110,6 +117,8 @@ class Explanation:
     suppressed: tuple[str, ...]
     prompt: str
     """What an LLM is asked; empty where none is."""
+    prompt_note: str
+    """Where the answer on record is to another prompt than this one, and why; else empty."""
     notes: tuple[str, ...]
 
     def to_record(self) -> dict[str, object]:
@@ -129,7 +138,7 @@ async def explain_feature(
     async with open_labelers(settings, ledger, ask=False) as labelers:
         requests = Requests(pool, settings)
         labeled = await name_feature(requests, feature, labelers)
-        prompt = await _show_prompt(requests, labeled, labelers)
+        shown = await _show_prompt(requests, labeled, labelers)
     known = isinstance(evidence, FeatureEvidence)
     contexts = read_peaks(evidence.top) if known else ()
     return Explanation(
@@ -143,23 +152,35 @@ async def explain_feature(
         next_words=count_words(contexts, read_following)[:_N_WORDS],
         promoted=evidence.promoted if known else (),
         suppressed=evidence.suppressed if known else (),
-        prompt=prompt,
+        prompt=shown.prompt,
+        prompt_note=shown.note,
         notes=tuple(_compare_with_record(pool, labeled, settings)),
     )
 
 
-async def _show_prompt(requests: Requests, labeled: LabeledFeature, labelers: Labelers) -> str:
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    prompt: str = ""
+    note: str = ""
+
+
+async def _show_prompt(requests: Requests, labeled: LabeledFeature, labelers: Labelers) -> _Shown:
     pool, feature = requests.pool, labeled.feature
     labeler = labelers.get(pool.routes[feature].tier)
     known = isinstance(pool.known[feature], FeatureEvidence)
     if not known or not isinstance(labeler, Ledgered):
-        return ""
+        return _Shown()
     request = await requests.make(feature)
-    if labeled.label is not None:
+    if labeled.label is not None and isinstance(labeler, RefiningLabeler):
         # What was refined is on record; what was not is the label itself.
         proposed = str(labeled.details.get("proposal", labeled.label.text))
         request = replace(request, proposal=replace(labeled.label, text=proposed))
-    return labeler.show_prompt(request)
+    return _Shown(labeler.show_prompt(request), _note_prompt(labeler, request))
+
+
+def _note_prompt(labeler: Labeler, request: LabelRequest) -> str:
+    asks = isinstance(labeler, LlmLabeler | RefiningLabeler | FallbackLabeler)
+    return _ASKED_OTHERWISE if asks and labeler.was_asked_otherwise(request) else ""
 
 
 def _view_node(node: FeatureNode, pool: Pool) -> NodeView:

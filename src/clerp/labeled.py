@@ -20,7 +20,7 @@ from clerp.graph import (
     write_document,
 )
 from clerp.labels import Style, in_style, names_supernode
-from clerp.llm.costs import CostRow
+from clerp.llm.costs import NOTHING_LOST, CostRow, LostCalls
 from clerp.outcome import LabeledFeature, Status
 from clerp.report.notebook import build_html
 from clerp.report.occurrence import list_occurrences
@@ -55,6 +55,8 @@ class LabeledGraph:
     """What a reader of the graph and its labels should know, one sentence each."""
     costs: tuple[CostRow, ...] = ()
     """What models were paid for the labels of all graphs that were labelled together."""
+    lost: LostCalls = NOTHING_LOST
+    """What they may be owed beside that, for calls of this run that no answer came of."""
 
     def __getitem__(self, feature: tuple[int, int] | FeatureId | str) -> LabeledFeature:
         """Return a feature by layer and index, or as it is written (`14_2268`).
@@ -154,14 +156,17 @@ class LabeledGraph:
             "candidates": [c.text for c in self._by_feature[node.feature].candidates],
         }
 
-    def _replaces(self, foreign_label: str) -> bool:
+    def _replaces(self, foreign_label: str, labeled: LabeledFeature) -> bool:
         # Whoever names a supernode is a person.
-        return self.existing == "replace" and not names_supernode(foreign_label)
+        if names_supernode(foreign_label):
+            return False
+        is_reviewed = labeled.status == "reviewed" and labeled.label is not None
+        return self.existing == "replace" or (is_reviewed and self.existing != "keep")
 
     def _annotate(self, node: FeatureNode) -> NodeAnnotation:
         labeled = self._by_feature[node.feature]
         own = shown_text(labeled, self.style, show_hints=self.show_hints)
-        kept = bool(node.foreign_label) and not self._replaces(node.foreign_label)
+        kept = bool(node.foreign_label) and not self._replaces(node.foreign_label, labeled)
         status: Status = "kept" if kept else labeled.status
         proposes = kept and self.existing == "compare" and labeled.label is not None
         return NodeAnnotation(

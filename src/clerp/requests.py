@@ -10,13 +10,11 @@ from clerp.evidence import FeatureEvidence
 from clerp.feature import FeatureId
 from clerp.graph import AttributionGraph, rank_neighbours
 from clerp.labelers.guard import ask_labeler
+from clerp.labelers.methods.surroundings import MAX_NEIGHBOURS
 from clerp.labelers.request import GraphContext, LabelRequest
 from clerp.labels import Label
 from clerp.plugins import find
 from clerp.pool import Pool
-
-MAX_NEIGHBOURS = 5
-"""Names that a request tells."""
 
 
 class Requests:

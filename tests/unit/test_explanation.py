@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.pools import FEATURES, make_pool
+from tests.scripted_transport import GOOD, make_script
 from tests.unit.graph.conftest import build_graph
+from tests.unit.labelers.methods.asked import make_evidence as make_distinct
 
 from clerp.config import Settings
 from clerp.correlation import DRAWS, Score
@@ -15,9 +17,11 @@ from clerp.evidence import EvidenceGap, FeatureEvidence
 from clerp.explanation import Explanation, explain_feature
 from clerp.graph import read_graph
 from clerp.labelers import LabelRequest
+from clerp.labelers.llm import LlmLabeler
 from clerp.labels import Label
 from clerp.ledger import Ledger, open_ledger
 from clerp.pool import Pool
+from clerp.requests import Requests
 from clerp.router import Role, name_null
 from clerp.testing import make_evidence
 
@@ -264,6 +268,23 @@ async def test_where_no_llm_is_asked_there_is_no_prompt():
     for role in ("input", "obscure"):
         explained = await explain(make_pool(role), Settings(rule="protocol", llm="m"))
         assert explained.prompt == ""
+
+
+async def test_a_prompt_that_is_not_the_one_on_record_says_so(monkeypatch: pytest.MonkeyPatch):
+    evidence = replace(make_distinct(20, 25), feature=FIRST)
+    pool = make_pool("cross", known={FIRST: evidence})
+    settings = Settings(rule="protocol", llm="m")
+    labeler = LlmLabeler(make_script([GOOD]))
+    monkeypatch.setattr("clerp.naming.open_llm", lambda name, **_: labeler)
+    request = await Requests(pool, settings).make(FIRST)
+    for activations, note in ((request.activations, False), ((0.05,), True)):
+        with open_ledger(":memory:") as ledger:
+            asked = replace(labeler, transport=make_script([GOOD])).with_ledger(ledger)
+            await asked.label(replace(request, activations=activations))
+            explained = await explain_feature(pool, FIRST, settings, ledger)
+        assert explained.labeled.status == "labeled"
+        assert explained.prompt == labeler.show_prompt(request)
+        assert ("fired otherwise" in explained.prompt_note) is note
 
 
 NULL = {"passages": "p@1", "text": "t@1", "rule": "r@1"}

@@ -7,8 +7,9 @@ from tests.unit.graph.conftest import build_graph
 from clerp import requests as requests_module
 from clerp.config import Settings
 from clerp.graph import AttributionGraph, read_graph
+from clerp.labelers.methods.surroundings import MAX_NEIGHBOURS
 from clerp.labelers.request import GraphContext
-from clerp.requests import MAX_NEIGHBOURS, Requests
+from clerp.requests import Requests
 from clerp.router import Role
 from clerp.testing import FakeLabeler
 

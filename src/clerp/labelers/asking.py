@@ -83,6 +83,9 @@ class Asker:
     price: Price | None = None
     """None where it is not known; then nothing is reserved."""
     max_tokens: int = MAX_TOKENS
+    lost: list[float | None] = field(default_factory=list[float | None])
+    """What was set aside for calls that no answer came of and that may be billed, each in US
+    dollars; None where the price is not known."""
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     clock: Callable[[], float] = time.monotonic
     owner: str = field(default_factory=name_owner)
@@ -212,8 +215,10 @@ class Asker:
             reservation.settle(self._price(completion))
             return completion
         finally:
-            # Only the first counts. Who is interrupted does not know whether the provider answers.
-            reservation.settle(None)
+            # Who is interrupted does not know whether the provider answers.
+            if reservation.is_open:
+                self.lost.append(None if self.price is None else reservation.most_usd)
+                reservation.settle(None)
 
     async def _reserve(self, prompt: Prompt) -> Reservation:
         most = 0.0 if self.price is None else estimate_most(prompt, self.price, self.max_tokens)

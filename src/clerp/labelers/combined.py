@@ -8,6 +8,7 @@ from clerp.labelers.llm import Details, LlmLabeler, Preview
 from clerp.labelers.request import LabelRequest
 from clerp.labels import Abstention, Label
 from clerp.ledger import Ledger
+from clerp.llm.costs import add_known
 from clerp.plugins import Labeler
 
 
@@ -34,6 +35,10 @@ class RefiningLabeler:
     def show_prompt(self, request: LabelRequest) -> str:
         """Return what the model is asked about a request that has a proposal."""
         return self.refiner.show_prompt(request) if request.proposal else ""
+
+    def was_asked_otherwise(self, request: LabelRequest) -> bool:
+        """Say of a request that has a proposal what `LlmLabeler.was_asked_otherwise` says."""
+        return request.proposal is not None and self.refiner.was_asked_otherwise(request)
 
     async def label(self, request: LabelRequest) -> Label | Abstention:
         """Name a feature, then ask the model for a better wording.
@@ -95,6 +100,11 @@ class FallbackLabeler:
         """Return what the models are asked of a feature."""
         return self.first.show_prompt(request)
 
+    def was_asked_otherwise(self, request: LabelRequest) -> bool:
+        """Say of the model that answered what `LlmLabeler.was_asked_otherwise` says."""
+        answered = self.second if self.second.knows(request) else self.first
+        return answered.was_asked_otherwise(request)
+
     async def label(self, request: LabelRequest) -> Label | Abstention:
         """Ask the first model, and the second where the first does not answer, or refuses.
 
@@ -131,13 +141,7 @@ class FallbackLabeler:
 def _add_paid(details: Details, paid: Details) -> dict[str, str | float | int | None]:
     """Add what another model was paid; a sum with an unknown part is unknown."""
     names = ("calls", "cost_usd", "prompt_tokens", "completion_tokens")
-    return {**details, **{name: _add(details.get(name), paid.get(name)) for name in names}}
-
-
-def _add(one: object, other: object) -> float | int | None:
-    if isinstance(one, int | float) and isinstance(other, int | float):
-        return one + other
-    return None
+    return {**details, **{name: add_known([details.get(name), paid.get(name)]) for name in names}}
 
 
 def _keep(proposal: Label, why: str, details: dict[str, str | float | int | None]) -> Label:

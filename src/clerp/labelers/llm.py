@@ -16,10 +16,12 @@ from clerp.ledger import Answer, GroupCommit, Ledger, end_owner
 from clerp.llm import Completion, LabelAnswer, Prompt, Transport, parse_answer
 from clerp.llm.answer import unknown_ids
 from clerp.llm.budget import Budget
-from clerp.llm.costs import CostKey
+from clerp.llm.costs import CostKey, add_known
 from clerp.llm.opening import open_transport
 from clerp.llm.pace import Pace
 from clerp.llm.prices import Price, find_price, require_price
+from clerp.llm.redaction import write_line
+from clerp.llm.transport import LimitChecking
 
 Details = Mapping[str, str | float | int | None]
 
@@ -38,6 +40,8 @@ class Terms:
     """Seconds that one call may take."""
     cached: Counter[CostKey] = field(default_factory=Counter[CostKey])
     """How many answers the ledger had."""
+    lost: list[float | None] = field(default_factory=list[float | None])
+    """As `Asker.lost`, of all models."""
 
     def find_price(self, model: str) -> Price | None:
         """Look up what a model costs.
@@ -83,16 +87,21 @@ class LlmLabeler:
         Without `ask` it never goes further than the ledger.
 
         Raises:
-            UsageError: There is a budget, and the price of the model is not known.
+            UsageError: There is a budget, and the price of the model is not known, or the provider
+                is not told how long an answer may be.
         """
         if not ask:
             return replace(self, ledger=ledger, asker=None)
+        price = self.terms.find_price(self.transport.model)
+        if self.terms.budget.is_limited and isinstance(self.transport, LimitChecking):
+            self.transport.check_limit()
         asker = Asker(
             transport=self.transport,
             ledger=GroupCommit(ledger),
             pace=Pace(most=self.terms.concurrency),
             budget=self.terms.budget,
-            price=self.terms.find_price(self.transport.model),
+            price=price,
+            lost=self.terms.lost,
         )
         return replace(self, ledger=ledger, asker=asker)
 
@@ -100,6 +109,19 @@ class LlmLabeler:
         """Return what the model is asked of a feature."""
         prompt = self.method.build(request).prompt
         return f"{prompt.system}\n\n{prompt.user}"
+
+    def was_asked_otherwise(self, request: LabelRequest) -> bool:
+        """Say whether the answer on record is to another prompt than `show_prompt` shows.
+
+        A question is put with other examples where the feature fires otherwise.
+
+        Raises:
+            LedgerError: The ledger could not be read.
+        """
+        known = self._find(self._make_key(request))
+        if known is None or not known.prompt_hash:
+            return False
+        return known.prompt_hash != self.method.build(request).prompt.hash
 
     async def preview(self, request: LabelRequest) -> Preview | None:
         """Return what would be asked of the model now; None if the ledger has the answer.
@@ -227,6 +249,7 @@ class LlmLabeler:
             raise AnswerError(answer.complaint, where=answer.model)
         said = _ReadAnswer.model_validate_json(answer.parsed)
         details = self._make_details(answers, request)
+        unknown = write_line(", ".join(said.unknown), _MAX_IDS)
         if said.abstain:
             reason = said.abstain_reason or "the model gave no reason"
             return Abstention(self.name, reason, details)
@@ -237,7 +260,7 @@ class LlmLabeler:
             confidence="medium",
             explanation=said.explanation,
             evidence=tuple(said.evidence),
-            details=details | ({"unknown_ids": _join(said.unknown)} if said.unknown else {}),
+            details=details | ({"unknown_ids": unknown} if said.unknown else {}),
         )
 
     def _make_details(
@@ -249,9 +272,9 @@ class LlmLabeler:
             "model": answers[-1].model,
             "prompt_hash": answers[-1].prompt_hash,
             "calls": len(answers),
-            "cost_usd": _total([answer.cost_usd for answer in answers]),
-            "prompt_tokens": _total([answer.prompt_tokens for answer in answers]),
-            "completion_tokens": _total([answer.completion_tokens for answer in answers]),
+            "cost_usd": add_known([answer.cost_usd for answer in answers]),
+            "prompt_tokens": add_known([answer.prompt_tokens for answer in answers]),
+            "completion_tokens": add_known([answer.completion_tokens for answer in answers]),
             "held_out": ", ".join(list_held_out(request.evidence)),
         }
         return {**details, "instead_of": self.instead_of} if self.instead_of else details
@@ -306,14 +329,3 @@ def _read(completion: Completion, question: Question) -> LabelAnswer:
     known = dict.fromkeys(named for named in said.evidence if named not in unknown)
     parted = {"evidence": list(known), "unknown": list(unknown)}
     return _ReadAnswer.model_validate(said.model_dump() | parted)
-
-
-def _join(ids: Sequence[str]) -> str:
-    visible = "".join(c if c.isprintable() else " " for c in ", ".join(ids))
-    return visible[:_MAX_IDS]
-
-
-def _total(amounts: Sequence[float | int | None]) -> float | int | None:
-    """Add up; a sum with an unknown part is unknown."""
-    known = [amount for amount in amounts if amount is not None]
-    return sum(known) if len(known) == len(amounts) else None

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from clerp.errors import AnswerError
 from clerp.evidence import ActivationExample
 from clerp.labels import MAX_LABEL_CHARS, clean_label
+from clerp.llm.redaction import fold_line
 from clerp.llm.suspicion import find_suspicion
 
 MAX_WORDS = 6
@@ -124,7 +125,7 @@ def _check_label(label: str) -> str:
 
 
 def _check_sentence(name: str, text: str) -> str:
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    line = fold_line(text)
     if len(line) > MAX_SENTENCE_CHARS:
         raise AnswerError(f"{name} is longer than {MAX_SENTENCE_CHARS} characters")
     return line

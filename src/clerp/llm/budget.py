@@ -47,10 +47,21 @@ def count_most_tokens(prompt: Prompt) -> int:
 
 
 class Reservation:
-    """Money set aside for one call. The first of `settle` and `release` counts, no later one."""
+    """Money set aside for one call. The first of `settle` and `release` counts, no later one.
 
-    def __init__(self, close: Callable[[float | None], None]) -> None:
+    Args:
+        close: Is told what the call cost, or None where all that was set aside counts.
+        most_usd: What was set aside, in US dollars.
+    """
+
+    def __init__(self, close: Callable[[float | None], None], most_usd: float = 0.0) -> None:
         self._close: Callable[[float | None], None] | None = close
+        self.most_usd = most_usd
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nobody has said yet what the call cost."""
+        return self._close is not None
 
     def settle(self, cost_usd: float | None) -> None:
         """Put what the call cost in the place of what was set aside.
@@ -129,7 +140,7 @@ class Budget:
             freed, self._freed = self._freed, asyncio.Event()
             freed.set()
 
-        return Reservation(close)
+        return Reservation(close, most_usd)
 
     async def reserve_when_free(self, most_usd: float) -> Reservation:
         """Set money aside, once enough of what other calls hold has come back.

@@ -87,7 +87,7 @@ def read_completion(content: bytes, answer_format: AnswerFormat, *, where: str) 
         DeniedError: It is JSON but no chat completion.
         TransportError: It is an error after all.
     """
-    decoded = _decode(content)
+    decoded = decode(content)
     if decoded is None:
         raise BusyError("the answer is no JSON", where=where)
     _check_error(decoded, answer_format, where)
@@ -116,18 +116,22 @@ def read_completion(content: bytes, answer_format: AnswerFormat, *, where: str) 
 
 def read_refusal(status: int, content: bytes, retry_after: float | None) -> Refusal:
     """Read the body of an answer that came with another status."""
-    message, codes = _read_error(_decode(content))
+    message, codes = _read_error(decode(content))
     return Refusal(status, message, codes, retry_after=retry_after)
 
 
 def _check_error(decoded: object, answer_format: AnswerFormat, where: str) -> None:
     """Find the error that gateways such as OpenRouter send with a status of 200."""
-    if not isinstance(decoded, dict) or "choices" in decoded or "error" not in decoded:
+    if not isinstance(decoded, dict):
         return
-    error = cast("dict[str, object]", decoded)["error"]
+    said = cast("dict[str, object]", decoded)
+    error = said.get("error")
+    # litellm writes each of the two where the other one came.
+    if error is None or said.get("choices") is not None:
+        return
     code = cast("dict[str, object]", error).get("code") if isinstance(error, dict) else None
     status = code if isinstance(code, int) and 400 <= code < 600 else 500
-    message, codes = _read_error(cast("dict[str, object]", decoded))
+    message, codes = _read_error(said)
     refusal = Refusal(status, message, codes, follows_answer=True)
     raise explain(refusal, answer_format, where=where)
 
@@ -138,8 +142,8 @@ def _join(content: str | list[_Part] | None) -> str:
     return content or ""
 
 
-def _decode(content: bytes) -> object:
-    """Return what JSON says; None if it is no JSON."""
+def decode(content: bytes) -> object:
+    """Return what the JSON of a body says; None if it is no JSON."""
     try:
         return json.loads(content)
     # The latter: nested without end.

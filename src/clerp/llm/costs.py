@@ -58,6 +58,23 @@ class CostRow:
         return record
 
 
+@dataclass(frozen=True, slots=True)
+class LostCalls:
+    """Calls of a run that no answer came of, and that may be billed all the same."""
+
+    calls: int = 0
+    most_usd: float | None = 0.0
+    """What they cost together at most, in US dollars; None where a price is not known."""
+
+    @classmethod
+    def of(cls, reserved: Sequence[float | None]) -> "LostCalls":
+        """Add up what was set aside for each, None where the price is not known."""
+        return cls(len(reserved), _add_dollars(reserved))
+
+
+NOTHING_LOST = LostCalls()
+
+
 @runtime_checkable
 class _Routed(Protocol):
     @property
@@ -141,23 +158,32 @@ def estimate_run(prompts: Iterable[Prompt], price: Price | None, max_tokens: int
     )
 
 
+def add_known(amounts: Iterable[object]) -> float | int | None:
+    """Add up; a sum with an unknown part is unknown. Whole numbers stay whole."""
+    listed = list(amounts)
+    known = [amount for amount in listed if isinstance(amount, int | float)]
+    if len(known) < len(listed):
+        return None
+    whole = [amount for amount in known if isinstance(amount, int)]
+    return sum(whole) if len(whole) == len(known) else math.fsum(known)
+
+
+def _add_dollars(amounts: Iterable[object]) -> float | None:
+    total = add_known(amounts)
+    return None if total is None else float(total)
+
+
 def _add_up(key: CostKey, details: list[_Details], cached: int) -> CostRow:
-    prompt_tokens = _add_known([one.get("prompt_tokens") for one in details])
-    completion_tokens = _add_known([one.get("completion_tokens") for one in details])
+    prompt_tokens = add_known([one.get("prompt_tokens") for one in details])
+    completion_tokens = add_known([one.get("completion_tokens") for one in details])
     return CostRow(
         *key,
-        calls=int(_add_known([one.get("calls", 1) for one in details]) or 0),
+        calls=int(add_known([one.get("calls", 1) for one in details]) or 0),
         cached=cached,
         prompt_tokens=None if prompt_tokens is None else int(prompt_tokens),
         completion_tokens=None if completion_tokens is None else int(completion_tokens),
-        cost_usd=_add_known([one["cost_usd"] for one in details]),
+        cost_usd=_add_dollars([one["cost_usd"] for one in details]),
     )
-
-
-def _add_known(amounts: Sequence[str | float | int | None]) -> float | None:
-    """Add up; a sum with an unknown part is unknown."""
-    known = [amount for amount in amounts if isinstance(amount, int | float)]
-    return math.fsum(known) if len(known) == len(amounts) else None
 
 
 def _count_likely_tokens(prompt: Prompt) -> int:

@@ -2,13 +2,20 @@
 
 import asyncio
 import importlib
+import json
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from clerp.errors import BusyError, FormatError, TransportError
-from clerp.llm.chat_completion import read_refusal, write_object_schema
+from clerp.errors import BusyError, FormatError, TransportError, UsageError
+from clerp.llm.chat_completion import (
+    decode,
+    read_completion,
+    read_refusal,
+    write_object_schema,
+)
+from clerp.llm.effort import find_effort
 from clerp.llm.litellm_library import load_litellm
 from clerp.llm.prompt import AnswerFormat, Prompt
 from clerp.llm.redaction import redact
@@ -42,7 +49,27 @@ class LitellmTransport:
     @property
     def parameters(self) -> dict[str, str | float | int | None]:
         """Everything but the prompt that decides the answer."""
-        return {"temperature": 0, "max_tokens": self._max_tokens}
+        return {"temperature": 0, "max_tokens": self._max_tokens, **find_effort(self.model)}
+
+    def check_limit(self) -> None:
+        """Make sure that the provider is told the most that an answer may have.
+
+        Raises:
+            PluginError: litellm is not installed.
+            UsageError: It is not: its answers may cost anything.
+        """
+        self._litellm = self._litellm or load_litellm()
+        try:
+            self._terms = self._terms or self._find_terms("text")
+        except TransportError:
+            # The first call says so, and is not sent either.
+            return
+        if self._max_tokens not in self._terms.sent.values():
+            raise UsageError(
+                f"there is a budget, but litellm does not tell the provider of {self.model} how "
+                "long an answer may be, so that one could cost more than is left",
+                remedy="Leave out --budget, or name another model",
+            )
 
     async def complete(
         self, prompt: Prompt, answer_format: AnswerFormat = "json_schema"
@@ -60,8 +87,15 @@ class LitellmTransport:
             raise FormatError(
                 "the provider knows no response_format", where=self.model, may_be_billed=False
             )
-        response = await self._send(prompt, answer_format)
-        return clean_completion(_read(response, self.model, answer_format, self._terms.sent))
+        completion = await self._send(prompt, answer_format)
+        return clean_completion(
+            replace(
+                completion,
+                model=completion.model or self.model,
+                answer_format=answer_format,
+                parameters=self._terms.sent,
+            )
+        )
 
     async def aclose(self) -> None:
         """Close litellm's connections, in the event loop that opened them."""
@@ -80,17 +114,19 @@ class LitellmTransport:
         fault.may_be_billed = False
         raise fault
 
-    async def _send(self, prompt: Prompt, answer_format: AnswerFormat) -> Any:  # noqa: ANN401 - litellm's own
+    async def _send(self, prompt: Prompt, answer_format: AnswerFormat) -> Completion:
+        heard = _Heard()
         try:
             # litellm's timeout is one of each read: a server that drips bytes outlives it.
             async with asyncio.timeout(self._timeout):
-                return await self._litellm.acompletion(
+                response = await self._litellm.acompletion(
                     model=self.model,
                     messages=prompt.write_messages(answer_format),
                     max_retries=0,
                     num_retries=0,
                     timeout=self._timeout,
                     drop_params=True,
+                    logger_fn=heard.listen,
                     **self.parameters,
                     **_write_format(prompt, answer_format),
                 )
@@ -98,6 +134,11 @@ class LitellmTransport:
             fault = self._explain_timeout()
         except _load_openai_error() as error:
             fault = self._explain(error, answer_format)
+        else:
+            return _read(response)
+        if heard.is_completion:
+            # litellm is strict with what servers send that copy OpenAI's, such as text in parts.
+            return read_completion(heard.body, answer_format, where=self.model)
         # Outside of the handler: the provider's own error may hold the key.
         raise fault
 
@@ -140,33 +181,45 @@ def _find_terms(litellm: Any, model: str, wanted: Parameters) -> _Terms:  # noqa
     return _Terms(
         takes_format=known is None or "response_format" in known,
         sent={
-            name: value
+            name: json.dumps(value, sort_keys=True) if isinstance(value, dict) else value
             for name, value in sorted(sent.items())
-            if isinstance(value, str | float | int) and name != "stream"
+            if isinstance(value, str | float | int | dict) and value != {} and name != "stream"
         },
     )
 
 
-def _read(
-    response: Any,  # noqa: ANN401 - litellm's own
-    model: str,
-    answer_format: AnswerFormat,
-    sent: Parameters,
-) -> Completion:
+class _Heard:
+    """The body of an answer, as litellm's log is told of it before litellm reads it."""
+
+    def __init__(self) -> None:
+        self.body = b""
+
+    def listen(self, told: Mapping[str, Any]) -> None:
+        """Keep it, of all that is logged of a call."""
+        body = told.get("original_response")
+        if isinstance(body, str):
+            self.body = body.encode(errors="surrogatepass")
+
+    @property
+    def is_completion(self) -> bool:
+        """Whether it tries to be a chat completion of OpenAI's."""
+        decoded = decode(self.body)
+        return isinstance(decoded, dict) and "choices" in decoded
+
+
+def _read(response: Any) -> Completion:  # noqa: ANN401 - litellm's own
     choice = response.choices[0] if response.choices else None
     usage = getattr(response, "usage", None)
     prompt_tokens = getattr(usage, "prompt_tokens", None) or None
     return Completion(
         text=(choice.message.content if choice is not None else None) or "",
-        model=response.model or model,
+        model=response.model or "",
         finish_reason=(choice.finish_reason or "unknown") if choice is not None else NO_CHOICES,
         prompt_tokens=prompt_tokens,
         completion_tokens=getattr(usage, "completion_tokens", None) or None,
         # Without usage litellm prices nothing at 0, which is not what it cost.
         cost_usd=response._hidden_params.get("response_cost") if prompt_tokens else None,
         request_id=_find_request_id(response),
-        answer_format=answer_format,
-        parameters=sent,
     )
 
 

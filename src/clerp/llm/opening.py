@@ -5,14 +5,14 @@ from clerp.llm.litellm_library import require_litellm
 from clerp.llm.litellm_transport import LitellmTransport
 from clerp.llm.transport import Transport
 
-_HTTP = "http:"
+_HTTP, _MISTAKEN = "http:", "https:"
 # No such host can be (RFC 2606).
 _NOWHERE = "@https://nowhere.invalid"
 
 
 def forget_address(name: str) -> str:
     """Return the name of a model without the place of its server: `http:MODEL`."""
-    if not _is_http(name):
+    if not name.startswith(_HTTP):
         return name
     # The model's name may hold an @ of its own.
     model, found, _ = name.rpartition("@http")
@@ -35,7 +35,12 @@ def open_transport(name: str, *, ask: bool = True, timeout: float = 60.0) -> Tra
         raise UsageError(
             "no model is named", remedy="Write for example --llm anthropic/claude-sonnet-4-5"
         )
-    if _is_http(name):
+    if name.startswith(_MISTAKEN):
+        raise UsageError(
+            "a model's name does not begin with https:",
+            remedy="Write http:MODEL@URL, for example http:llama3.2@https://host.example/v1",
+        )
+    if name.startswith(_HTTP):
         # httpx takes its time to import, and may never be needed.
         from clerp.llm.http_transport import HttpTransport
 
@@ -43,7 +48,3 @@ def open_transport(name: str, *, ask: bool = True, timeout: float = 60.0) -> Tra
         return HttpTransport(name.removeprefix(_HTTP) + place, timeout=timeout)
     require_litellm()
     return LitellmTransport(name, timeout=timeout)
-
-
-def _is_http(name: str) -> bool:
-    return name.startswith((_HTTP, "https:"))

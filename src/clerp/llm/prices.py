@@ -1,20 +1,15 @@
 """What a model costs, as configured or as litellm's map says."""
 
-import importlib.util
 import json
 import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Any, cast
 
-import msgspec
-
 from clerp.errors import UsageError
+from clerp.llm.model_map import find_entry
 
-_MAP = "model_prices_and_context_window_backup.json"
 _MILLION = 1_000_000
 # These are billed for searches or for whole requests, beside their tokens.
 _ALWAYS_SEARCHES = re.compile(r"perplexity|deep-research|search-(preview|api)")
@@ -69,7 +64,7 @@ def find_price(model: str, configured: Mapping[str, Price]) -> Price | None:
         return configured[model]
     if model.startswith("http:"):
         return None
-    entry = _find_entry(model)
+    entry = find_entry(model)
     return None if entry is None else _read_entry(model, entry)
 
 
@@ -94,16 +89,6 @@ def require_price(model: str, configured: Mapping[str, Price]) -> Price:
     return price
 
 
-def _find_entry(model: str) -> Mapping[str, Any] | None:
-    prices = _read_map()
-    if model in prices:
-        return prices[model]
-    # Most models of the large providers are listed without them: openai/gpt-4o-mini.
-    provider, _, name = model.partition("/")
-    entry = prices.get(name)
-    return entry if entry is not None and entry.get("litellm_provider") == provider else None
-
-
 def _read_entry(model: str, entry: Mapping[str, Any]) -> Price | None:
     # Prices for prompts of 100,000 tokens and more are left out: ours are some thousand.
     tokens = (entry.get("input_cost_per_token"), entry.get("output_cost_per_token"))
@@ -114,14 +99,3 @@ def _read_entry(model: str, entry: Mapping[str, Any]) -> Price | None:
     asked, answered = cast("tuple[float, float]", tokens)
     reasoned = cast(float, entry.get("output_cost_per_reasoning_token") or 0.0)
     return Price(asked * _MILLION, max(answered, reasoned) * _MILLION)
-
-
-@cache
-def _read_map() -> Mapping[str, Mapping[str, Any]]:
-    litellm = importlib.util.find_spec("litellm")
-    if litellm is None or litellm.origin is None:
-        return {}
-    path = Path(litellm.origin).with_name(_MAP)
-    if not path.is_file():
-        return {}
-    return msgspec.json.decode(path.read_bytes(), type=dict[str, dict[str, Any]])

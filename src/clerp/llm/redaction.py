@@ -40,8 +40,13 @@ def redact_record(record: logging.LogRecord) -> bool:
 
 def write_line(text: str, max_chars: int) -> str:
     """Make one line of a text, of printable characters and at most so many."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    line = fold_line(text)
     return line if len(line) <= max_chars else line[: max_chars - 1] + "…"
+
+
+def fold_line(text: str) -> str:
+    """Make one line of a text, of printable characters, with single spaces."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def _list_secrets() -> list[str]:

@@ -68,6 +68,19 @@ class Transport(Protocol):
         ...
 
 
+@runtime_checkable
+class LimitChecking(Protocol):
+    """A transport whose provider may not be told the most that an answer may have."""
+
+    def check_limit(self) -> None:
+        """Make sure that it is.
+
+        Raises:
+            UsageError: It is not: its answers may cost anything.
+        """
+        ...
+
+
 def clean_completion(completion: Completion) -> Completion:
     """Return a completion that may be kept: no key of this machine, nothing unencodable."""
     return replace(

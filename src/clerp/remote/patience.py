@@ -55,9 +55,12 @@ class Patience:
 
 
 def read_retry_after(headers: Mapping[str, str]) -> float | None:
-    """Read the seconds of a Retry-After header (RFC 9110, 10.2.3): a number, or a date."""
+    """Read the seconds of a Retry-After header (RFC 9110, 10.2.3): a number, or a date.
+
+    Fractions, which the RFC does not know, are what some gateways write.
+    """
     written = headers.get("retry-after", "").strip()
-    if re.fullmatch(r"[0-9]{1,9}", written):
+    if re.fullmatch(r"[0-9]{1,9}(?:\.[0-9]{1,9})?", written):
         return float(written)
     try:
         return max(0.0, parsedate_to_datetime(written).timestamp() - time.time())

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 from rich.table import Table
+from rich.text import Text
 
-from clerp.llm.costs import CostRow, Estimate
+from clerp.llm.costs import CostRow, Estimate, LostCalls
 from clerp.report.table import plain
 from clerp.router import Tier
 
@@ -29,6 +30,13 @@ def render_costs(rows: Sequence[CostRow]) -> Table:
             _write_dollars(row.cost_usd),
         )
     return table
+
+
+def render_losses(lost: LostCalls) -> Text:
+    """Say what calls may be billed for that no answer came of."""
+    calls = "1 call" if lost.calls == 1 else f"{lost.calls:,} calls"
+    most = "unknown" if lost.most_usd is None else f"at most ${lost.most_usd:,.4f}"
+    return Text(f"Lost: {calls} that may be billed though no answer came: {most}")
 
 
 def render_estimates(estimates: Mapping[Tier, Estimate]) -> Table:

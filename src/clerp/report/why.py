@@ -52,7 +52,7 @@ def _list_parts(explanation: "Explanation") -> Iterable[RenderableType]:
     yield from _section("Promoted tokens", *_render_tokens(explanation.promoted))
     yield from _section("Suppressed tokens", *_render_tokens(explanation.suppressed))
     yield from _section("What others call it", *_render_candidates(labeled.candidates))
-    yield from _section("Prompt", *_render_prompt(explanation.prompt))
+    yield from _section("Prompt", *_render_prompt(explanation))
     yield from _section(
         "On record", plain(f"source: {explanation.source}"), *_render_details(labeled)
     )
@@ -186,8 +186,10 @@ def _render_candidates(candidates: Sequence[CandidateLabel]) -> Iterable[Rendera
     return [render_rows(("label", "method", "model", "scores"), rows)]
 
 
-def _render_prompt(prompt: str) -> Iterable[Text]:
-    return [plain(line) for line in prompt.splitlines()]
+def _render_prompt(explanation: "Explanation") -> Iterable[Text]:
+    if explanation.prompt_note:
+        yield Text(f"Note: {explanation.prompt_note}", style="yellow")
+    yield from (plain(line) for line in explanation.prompt.splitlines())
 
 
 def _render_details(labeled: LabeledFeature) -> Iterable[Text]:

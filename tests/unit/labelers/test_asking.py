@@ -202,6 +202,7 @@ async def test_a_call_that_failed_holds_no_lease_and_no_money_but_what_it_may_co
     most = estimate_most(PROMPT, PRICE, asker.max_tokens)
     assert budget.settled == pytest.approx(most if may_be_billed else 0.0)
     assert budget.reserved == 0.0
+    assert asker.lost == ([pytest.approx(most)] if may_be_billed else [])
 
 
 async def test_every_request_that_may_have_been_answered_counts_as_spent(ledger: Ledger):
@@ -212,6 +213,19 @@ async def test_every_request_that_may_have_been_answered_counts_as_spent(ledger:
     most = estimate_most(PROMPT, PRICE, asker.max_tokens)
     assert answer.cost_usd == pytest.approx(0.001)
     assert budget.settled == pytest.approx(most + 0.001)
+    assert asker.lost == [pytest.approx(most)]
+
+
+async def test_what_was_lost_of_a_model_without_a_price_is_not_known(ledger: Ledger):
+    asker = make_asker(ledger, BusyError("the connection failed"), GOOD)
+    await asker.ask(INQUIRY)
+    assert asker.lost == [None]
+
+
+async def test_an_answer_without_a_price_is_not_lost(ledger: Ledger):
+    asker = make_asker(ledger, replace(GOOD, prompt_tokens=None, cost_usd=None), price=PRICE)
+    await asker.ask(INQUIRY)
+    assert asker.lost == []
 
 
 async def test_a_form_that_the_server_does_not_take_is_asked_for_once(ledger: Ledger):
@@ -303,6 +317,7 @@ async def test_who_is_interrupted_leaves_no_lease_and_counts_the_call_as_spent(l
     assert isinstance(ledger.claim("k", SOMEBODY, 60.0), Claim)
     assert budget.reserved == 0.0
     assert budget.settled == pytest.approx(estimate_most(PROMPT, PRICE, asker.max_tokens))
+    assert asker.lost == [pytest.approx(budget.settled)]
 
 
 def test_the_key_holds_all_that_decides_an_answer():

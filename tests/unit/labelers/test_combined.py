@@ -8,6 +8,8 @@ import pytest
 from tests.fake_llm import make_request
 from tests.outcomes import make_label
 from tests.scripted_transport import BAD, GOOD, Reply, Script, decline, make_script, say
+from tests.unit.labelers.methods.asked import make_evidence as make_distinct
+from tests.unit.labelers.methods.asked import make_request as make_feature
 
 from clerp.errors import (
     AnswerError,
@@ -37,6 +39,11 @@ DOWN = TransportError("the provider is down", where="m")
 def ledger() -> Iterator[Ledger]:
     with open_ledger(":memory:") as opened:
         yield opened
+
+
+def make_long_request(activation: float) -> LabelRequest:
+    """A feature with more examples than a prompt shows."""
+    return make_feature(make_distinct(20, 25), activations=[activation])
 
 
 class Proposing:
@@ -258,3 +265,22 @@ async def test_a_pair_has_one_name_one_prompt_and_closes_both(ledger: Ledger):
     await labeler.aclose()
     assert script_of(labeler.first).closed
     assert script_of(labeler.second).closed
+
+
+async def test_a_refinement_that_was_asked_otherwise_is_known(ledger: Ledger):
+    labeler = refining(GOOD).with_ledger(ledger)
+    await labeler.label(make_long_request(0.9))
+    for activation, otherwise in ((0.9, False), (0.05, True)):
+        here = make_long_request(activation)
+        assert labeler.was_asked_otherwise(replace(here, proposal=PROPOSAL)) is otherwise
+        assert not labeler.was_asked_otherwise(replace(here, proposal=None))
+
+
+@pytest.mark.parametrize("first", [GOOD, TransportError("down")])
+async def test_of_two_models_the_one_that_answered_says_what_it_was_asked(
+    ledger: Ledger, first: Reply
+):
+    labeler = make_pair(ledger, [first], [GOOD])
+    await labeler.label(make_long_request(0.9))
+    assert not labeler.was_asked_otherwise(make_long_request(0.9))
+    assert labeler.was_asked_otherwise(make_long_request(0.05))

@@ -31,7 +31,7 @@ from clerp.labelers.methods import find_method, list_held_out
 from clerp.labels import Abstention, Label
 from clerp.ledger import Answer, Ledger, LedgerWrites, open_ledger
 from clerp.llm.budget import Budget
-from clerp.llm.costs import CostKey
+from clerp.llm.costs import CostKey, LostCalls
 from clerp.llm.prices import Price
 
 METHOD = "max-act-logits"
@@ -97,6 +97,21 @@ async def test_what_was_not_shown_is_no_evidence_for_a_label(ledger: Ledger):
     assert (named.evidence, named.details["unknown_ids"]) == ((shown[0],), hidden)
     # It stays so where the same answer names the feature in a graph that would show others.
     assert await make_labeler(ledger).label(make_long_request(0.05)) == named
+
+
+async def test_a_question_that_was_put_with_other_examples_is_known(ledger: Ledger):
+    labeler, here = make_labeler(ledger, BAD, GOOD), make_long_request(0.9)
+    assert not labeler.was_asked_otherwise(here)
+    await labeler.label(here)
+    assert not labeler.was_asked_otherwise(here)
+    assert labeler.was_asked_otherwise(make_long_request(0.05))
+
+
+def test_an_answer_of_an_older_ledger_does_not_say_what_it_was_asked(ledger: Ledger):
+    labeler = make_labeler(ledger)
+    key = labeler._make_key(make_long_request(0.9))
+    ledger.record_answer(make_answer(key, prompt_hash=""))
+    assert not labeler.was_asked_otherwise(make_long_request(0.05))
 
 
 async def test_a_question_that_has_to_be_asked_again_is_not_yet_answered(ledger: Ledger):
@@ -298,7 +313,7 @@ async def test_a_first_request_that_fails_cost_nothing(ledger: Ledger):
     [
         ([], (), None),
         (["9.9"], (), "9.9"),
-        (["0.1", "9.9", "0.1", "nine\x1b\n", "9.9"], ("0.1",), "9.9, nine  "),
+        (["0.1", "9.9", "0.1", "nine\x1b\n", "9.9"], ("0.1",), "9.9, nine"),
     ],
     ids=["none", "unknown", "both"],
 )
@@ -313,7 +328,7 @@ async def test_ids_that_no_example_has_are_recorded_and_no_failure(
 
 async def test_unknown_ids_of_any_length_take_little_room(ledger: Ledger):
     named = await make_labeler(ledger, say(evidence=["9" * 10_000])).label(make_request())
-    assert named.details["unknown_ids"] == "9" * 200
+    assert named.details["unknown_ids"] == "9" * 199 + "…"
 
 
 async def test_equal_answers_for_different_features_are_labels(ledger: Ledger):
@@ -380,12 +395,39 @@ def test_a_budget_without_a_price_is_refused_before_any_call(ledger: Ledger):
         make_labeler(ledger, terms=Terms(Budget(1.0)))
 
 
+class Unbounded(Script):
+    def check_limit(self) -> None:
+        raise UsageError("an answer may have any length")
+
+
+def test_a_budget_is_refused_where_an_answer_may_have_any_length(ledger: Ledger):
+    prices = {"m": Price(1.0, 1.0)}
+    labeler = LlmLabeler(Unbounded(), terms=Terms(Budget(1.0), prices))
+    with pytest.raises(UsageError, match="any length"):
+        labeler.with_ledger(ledger)
+    assert labeler.with_ledger(ledger, ask=False).asker is None
+    unlimited = LlmLabeler(Unbounded(), terms=Terms(Budget(None), prices))
+    assert unlimited.with_ledger(ledger).asker is not None
+
+
 async def test_what_a_call_costs_is_reckoned_by_the_price_that_was_given(ledger: Ledger):
     budget = Budget(1.0)
     terms = Terms(budget, {"m": Price(10.0, 100.0)})
     named = await make_labeler(ledger, GOOD, terms=terms).label(make_request())
     assert named.details["cost_usd"] == pytest.approx(0.01)
     assert budget.settled == pytest.approx(0.01)
+
+
+async def test_what_calls_of_all_models_may_still_cost_is_in_the_terms_of_the_run(ledger: Ledger):
+    terms = Terms(prices={"m": Price(10.0, 100.0)})
+    for digest in ("d", "e"):
+        labeler = make_labeler(ledger, TransportError("down"), terms=terms)
+        with pytest.raises(TransportError):
+            await labeler.label(make_request(digest=digest))
+    lost = LostCalls.of(terms.lost)
+    assert lost.calls == 2
+    assert lost.most_usd is not None
+    assert lost.most_usd > 2 * 120 * 100 / 1e6
 
 
 async def test_closing_closes_the_transport(ledger: Ledger):

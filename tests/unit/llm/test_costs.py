@@ -8,7 +8,15 @@ from tests.outcomes import FIRST, SECOND, THIRD, make_named, make_route, make_un
 
 from clerp.llm.answer import LabelAnswer
 from clerp.llm.budget import estimate_most
-from clerp.llm.costs import CostKey, CostRow, Estimate, estimate_run, tabulate_costs
+from clerp.llm.costs import (
+    CostKey,
+    CostRow,
+    Estimate,
+    LostCalls,
+    add_known,
+    estimate_run,
+    tabulate_costs,
+)
 from clerp.llm.prices import Price
 from clerp.llm.prompt import Prompt
 from clerp.outcome import LabeledFeature
@@ -74,6 +82,24 @@ def test_what_came_from_the_ledger_is_counted_but_not_on_record():
     assert (first.cached, second.cached) == (0, 1)
     assert first.to_record() == second.to_record()
     assert second.to_record() == {"tier": 2, "method": METHOD, "calls": 1, **PAID}
+
+
+@pytest.mark.parametrize(
+    ("reserved", "lost"),
+    [
+        ([], LostCalls(0, 0.0)),
+        ([0.25, 0.5], LostCalls(2, 0.75)),
+        ([0.25, None], LostCalls(2, None)),
+    ],
+)
+def test_what_was_lost_is_added_up(reserved: list[float | None], lost: LostCalls):
+    assert LostCalls.of(reserved) == lost
+
+
+def test_whole_numbers_stay_whole_and_parts_do_not_drift():
+    assert repr(add_known([600, 40])) == "640"
+    assert add_known([0.1] * 10) == 1.0
+    assert add_known([1, None]) is None
 
 
 def test_nothing_to_ask_costs_nothing():

@@ -195,17 +195,18 @@ async def test_a_lost_answer_reads_the_same_wherever_it_is_lost(fake: FakeLlm, c
     assert caught.value.what == "the connection failed: RemoteProtocolError"
 
 
-async def test_retry_after_is_read_in_both_forms(fake: FakeLlm):
+async def test_retry_after_is_read_in_all_forms(fake: FakeLlm):
     later = datetime.now(UTC) + timedelta(seconds=90)
-    fake.answers(error(429, retry_after="7"), error(503, retry_after=format_datetime(later, True)))
+    written = ("7", "1.5", format_datetime(later, True))
+    fake.answers(*(error(429, retry_after=form) for form in written))
     waits: list[float] = []
-    for _ in range(2):
+    for _ in written:
         with pytest.raises(BusyError) as caught:
             await complete(fake)
         assert caught.value.retry_after is not None
         waits.append(caught.value.retry_after)
-    assert waits[0] == 7
-    assert 60 < waits[1] <= 90
+    assert waits[:2] == [7, 1.5]
+    assert 60 < waits[2] <= 90
 
 
 @pytest.mark.parametrize("reply", [Reply(hangs=True), Reply({}, drips=0.05)], ids=["hang", "drip"])

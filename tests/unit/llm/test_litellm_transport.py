@@ -4,7 +4,9 @@ import asyncio
 import importlib.util
 import time
 import traceback
+import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import get_args
 
 import pytest
@@ -27,14 +29,24 @@ from clerp.errors import (
     FormatError,
     PluginError,
     TransportError,
+    UsageError,
 )
 from clerp.llm.answer import LabelAnswer
+from clerp.llm.litellm_library import load_litellm
 from clerp.llm.litellm_transport import LitellmTransport
 from clerp.llm.prompt import AnswerFormat, Prompt
 from clerp.llm.transport import Completion, find_complaint
 
 CANARY = "canary-0123456789abcdefghij"
 PROMPT = Prompt("Name it.", "Texas, Ohio", LabelAnswer)
+
+
+# litellm's models are built when the first one is used, and pydantic warns of them. litellm turns
+# these warnings off where it is imported, but only until the end of that test.
+@pytest.fixture(scope="module", autouse=True)
+def built_litellm() -> None:
+    with warnings.catch_warnings(action="ignore"):
+        load_litellm().ModelResponse()
 
 
 @pytest.fixture
@@ -77,11 +89,71 @@ async def test_the_parameters_on_record_are_those_that_were_sent(fake: FakeLlm):
     fake.respond = always_good
     plain, reasoning = await complete(), await complete("openai/gpt-5.5")
     assert plain.parameters == {"temperature": 0, "max_tokens": 120}
-    # It takes no temperature, and calls the other one otherwise.
-    assert reasoning.parameters == {"max_completion_tokens": 120}
+    assert reasoning.parameters == {
+        "temperature": 0,
+        "max_completion_tokens": 120,
+        "reasoning_effort": "none",
+    }
     for answer, request in zip((plain, reasoning), fake.requests, strict=True):
-        names = {"temperature", "max_tokens", "max_completion_tokens"}
+        names = {"temperature", "max_tokens", "max_completion_tokens", "reasoning_effort"}
         assert answer.parameters == {k: v for k, v in request.items() if k in names}
+
+
+@pytest.mark.parametrize(
+    ("model", "level"),
+    [
+        ("openai/gpt-5-mini", "minimal"),
+        ("openai/gpt-5.5", "none"),
+        ("openai/o4-mini", None),
+        ("openai/my-own", None),
+        ("anthropic/claude-sonnet-4-5", None),
+    ],
+)
+async def test_a_model_thinks_as_little_as_it_is_known_to_take(
+    fake: FakeLlm, monkeypatch: pytest.MonkeyPatch, model: str, level: str | None
+):
+    monkeypatch.setenv("ANTHROPIC_API_BASE", fake.address)
+    monkeypatch.setenv("ANTHROPIC_API_KEY", CANARY)
+    fake.respond = always_good
+    with suppress(TransportError):
+        await complete(model)
+    assert [asked.get("reasoning_effort") for asked in fake.requests] == [level]
+    assert "thinking" not in fake.requests[0]
+
+
+def test_a_budget_of_thinking_is_on_record_as_it_is_sent():
+    transport = LitellmTransport("gemini/gemini-2.5-flash")
+    transport.check_limit()
+    assert transport._terms is not None
+    assert transport._terms.sent == {
+        "max_output_tokens": 120,
+        "temperature": 0,
+        "thinkingConfig": '{"includeThoughts": false, "thinkingBudget": 0}',
+    }
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        *("openai/gpt-4o-mini", "openai/gpt-5.5", "anthropic/claude-sonnet-4-5"),
+        *("gemini/gemini-2.5-pro", "openrouter/openai/gpt-5", "hosted_vllm/m"),
+    ],
+)
+def test_a_provider_that_is_told_how_long_an_answer_may_be_keeps_to_a_budget(model: str):
+    transport = LitellmTransport(model)
+    transport.check_limit()
+    assert transport._terms is not None
+
+
+def test_a_provider_that_is_not_told_how_long_an_answer_may_be_is_refused():
+    with pytest.raises(UsageError, match=r"provider of v0/v0-1\.0-md how.*Leave out --budget"):
+        LitellmTransport("v0/v0-1.0-md").check_limit()
+
+
+def test_a_model_that_litellm_does_not_know_is_left_to_the_first_call():
+    transport = LitellmTransport("nonesuch/model")
+    transport.check_limit()
+    assert transport._terms is None
 
 
 @pytest.mark.parametrize("answer_format", get_args(AnswerFormat))
@@ -133,13 +205,13 @@ async def test_every_fault_has_its_type_and_is_asked_once(
 
 @pytest.mark.parametrize("status", [429, 500, 503, 529])
 async def test_the_wait_that_the_provider_asks_for_is_known(fake: FakeLlm, status: int):
-    fake.answers(error(status, retry_after="7"), error(status))
+    fake.answers(error(status, retry_after="7"), error(status, retry_after="1.5"), error(status))
     waits: list[float | None] = []
-    for _ in range(2):
+    for _ in range(3):
         with pytest.raises(BusyError) as caught:
             await complete()
         waits.append(caught.value.retry_after)
-    assert waits == [7.0, None]
+    assert waits == [7.0, 1.5, None]
 
 
 @pytest.mark.parametrize(
@@ -165,7 +237,6 @@ LOST = {
     "reset": Reply(resets=True),
     "page": Reply(b"<html>login</html>"),
     "half": Reply(b'{"choices": [{"mess'),
-    "no completion": Reply({"choices": None}),
     "error": Reply({"error": {"code": 429, "message": "slow down"}}),
 }
 
@@ -187,6 +258,38 @@ async def test_an_answer_that_was_lost_may_be_billed_and_names_no_place(
     assert caught.value.may_be_billed
     said = caught.value.what
     assert not any(mark in said for mark in ("0x", "/", "Traceback", "127.0.0.1", "litellm."))
+
+
+PARTS = [{"type": "text", "text": '{"label": "US '}, {"type": "text", "text": 'states"}'}]
+
+
+# What pydantic says of it when litellm takes it for OpenAI's own.
+@pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")
+@pytest.mark.parametrize("model", ["openai/gpt-4o-mini", "hosted_vllm/m"])
+async def test_text_in_parts_is_joined_as_over_plain_http(
+    fake: FakeLlm, monkeypatch: pytest.MonkeyPatch, model: str
+):
+    monkeypatch.setenv("HOSTED_VLLM_API_BASE", fake.address)
+    fake.answers(chat(PARTS))
+    answer = await complete(model)
+    assert answer.text == '{"label": "US states"}'
+    assert (answer.prompt_tokens, answer.completion_tokens) == (600, 40)
+    assert answer.parameters["max_tokens"] == 120
+    assert len(fake.requests) == 1
+
+
+@pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")
+@pytest.mark.parametrize("choices", [None, "no", [{"index": 0, "message": None}]])
+@pytest.mark.parametrize("model", ["openai/gpt-4o-mini", "hosted_vllm/m"])
+async def test_what_is_no_chat_completion_is_not_asked_for_again(
+    fake: FakeLlm, monkeypatch: pytest.MonkeyPatch, model: str, choices: object
+):
+    monkeypatch.setenv("HOSTED_VLLM_API_BASE", fake.address)
+    fake.answers(Reply({"choices": choices}))
+    with pytest.raises(DeniedError, match="the answer is no chat completion") as caught:
+        await complete(model)
+    assert caught.value.may_be_billed
+    assert len(fake.requests) == 1
 
 
 @pytest.mark.parametrize(

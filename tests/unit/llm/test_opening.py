@@ -33,6 +33,13 @@ def test_a_name_without_a_model_is_refused(name: str):
         open_transport(name)
 
 
+@pytest.mark.parametrize("name", ["https://x/v1", "https:m@https://host.example/v1"])
+@pytest.mark.parametrize("ask", [True, False])
+def test_what_is_mistaken_for_http_says_how_it_is_written(name: str, ask: bool):
+    with pytest.raises(UsageError, match="Write http:MODEL@URL"):
+        open_transport(name, ask=ask)
+
+
 def test_missing_litellm_names_the_install_line_and_stops_nobody_else(
     monkeypatch: pytest.MonkeyPatch,
 ):

@@ -48,7 +48,7 @@ def test_reasoning_that_costs_more_than_answers_is_the_price_of_an_answer(
         "output_cost_per_token": 2e-6,
         "output_cost_per_reasoning_token": 3e-6,
     }
-    monkeypatch.setattr("clerp.llm.prices._read_map", lambda: {"thinker": entry})
+    monkeypatch.setattr("clerp.llm.model_map._read_map", lambda: {"thinker": entry})
     assert find_price("thinker", {}) == Price(1.0, 3.0)
 
 
@@ -68,7 +68,7 @@ def test_the_map_prices_nothing_that_it_does_not_tell_all_about(
 ):
     entry = {"input_cost_per_token": 1e-6, "output_cost_per_token": 2e-6}
     prices = {model: entry | change, "honest": entry}
-    monkeypatch.setattr("clerp.llm.prices._read_map", lambda: prices)
+    monkeypatch.setattr("clerp.llm.model_map._read_map", lambda: prices)
     assert find_price("honest", {}) == Price(1.0, 2.0)
     assert find_price(model, {}) is None
 
@@ -79,7 +79,7 @@ def test_a_name_is_not_taken_for_that_of_another_provider(monkeypatch: pytest.Mo
         "output_cost_per_token": 2e-6,
         "litellm_provider": "openai",
     }
-    monkeypatch.setattr("clerp.llm.prices._read_map", lambda: {"gpt": entry, "http:gpt": entry})
+    monkeypatch.setattr("clerp.llm.model_map._read_map", lambda: {"gpt": entry, "http:gpt": entry})
     assert find_price("openai/gpt", {}) == Price(1.0, 2.0)
     assert find_price("azure/gpt", {}) is None
     assert find_price("http:gpt", {}) is None
@@ -94,15 +94,15 @@ def test_prices_are_found_without_importing_litellm(monkeypatch: pytest.MonkeyPa
 
 
 def test_without_litellm_only_configured_models_are_priced(monkeypatch: pytest.MonkeyPatch):
-    from clerp.llm import prices
+    from clerp.llm import model_map
 
-    prices._read_map.cache_clear()
+    model_map._read_map.cache_clear()
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     try:
         assert find_price("gpt-4o-mini", {}) is None
         assert find_price("gpt-4o-mini", {"gpt-4o-mini": OURS}) == OURS
     finally:
-        prices._read_map.cache_clear()
+        model_map._read_map.cache_clear()
 
 
 def test_a_budget_without_a_price_says_how_to_give_one():

@@ -248,10 +248,11 @@ def test_an_accepted_status_is_handed_back_without_its_page(status, page):
     assert len(server.requests) == 1
 
 
-def test_retry_after_in_seconds_is_kept_to():
-    with ask(Reply(status=429, headers={"Retry-After": "7"})) as (client, _, waits):
+@pytest.mark.parametrize("written", ["7", "1.5", "0.75"])
+def test_retry_after_in_seconds_is_kept_to(written: str):
+    with ask(Reply(status=429, headers={"Retry-After": written})) as (client, _, waits):
         client.get("/a", max_bytes=ROOM)
-    assert waits == [7.0]
+    assert waits == [float(written)]
 
 
 def test_retry_after_as_a_date_is_kept_to():
@@ -261,7 +262,9 @@ def test_retry_after_as_a_date_is_kept_to():
     assert 20 < waits[0] <= 30
 
 
-@pytest.mark.parametrize("written", ["soon", "-1", "1e3", "Wed, 99 Foo 2015 07:28:00 GMT", ""])
+@pytest.mark.parametrize(
+    "written", ["soon", "-1", "1e3", "1.", ".5", "1.5.2", "Wed, 99 Foo 2015 07:28:00 GMT", ""]
+)
 def test_a_retry_after_that_says_nothing_changes_nothing(written):
     with ask(Reply(status=429, headers={"Retry-After": written})) as (client, _, waits):
         client.get("/a", max_bytes=ROOM)

@@ -1,9 +1,10 @@
 import io
 
+import pytest
 from rich.console import Console, RenderableType
 
-from clerp.llm.costs import CostRow, Estimate
-from clerp.report.costs import render_costs, render_estimates
+from clerp.llm.costs import CostRow, Estimate, LostCalls
+from clerp.report.costs import render_costs, render_estimates, render_losses
 from clerp.router import Tier
 
 
@@ -34,6 +35,17 @@ def test_a_models_name_cannot_act_on_a_terminal():
     assert cells[1] == "[bold]m[/]"
     assert "\x1b" not in "".join(cells)
     assert "[link=http://x]y" in cells
+
+
+@pytest.mark.parametrize(
+    ("lost", "told"),
+    [
+        (LostCalls(1, 0.012), "1 call that may be billed though no answer came: at most $0.0120"),
+        (LostCalls(1200, None), "1,200 calls that may be billed though no answer came: unknown"),
+    ],
+)
+def test_what_was_lost_is_told_with_the_most_that_it_costs(lost: LostCalls, told: str):
+    assert write(render_losses(lost)) == [["Lost:", *told.split()]]
 
 
 def test_estimates_are_shown_by_tier():

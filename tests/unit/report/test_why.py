@@ -48,6 +48,7 @@ def make_explanation(labeled: LabeledFeature | None = None, **changes: Any) -> E
         "promoted": (" Austin", " Dallas"),
         "suppressed": (" Ohio",),
         "prompt": "You name features.\n\nText 0.0",
+        "prompt_note": "",
         "notes": ("mind this",),
     }
     return Explanation(**given | changes)
@@ -222,6 +223,12 @@ def test_what_a_graph_does_not_say_is_a_dash():
     node = NodeView("0_10_9", 9, "", None, None, None, ())
     shown = section_of(show(make_explanation(nodes=(node,))), "In the graph")
     assert shown[1] == "0_10_9 9 '' - - -"
+
+
+def test_a_prompt_that_is_not_the_one_on_record_is_marked():
+    lines = show(make_explanation(prompt_note="of another graph"))
+    expected = ["Note: of another graph", "You name features."]
+    assert section_of(lines, "Prompt")[:2] == expected
 
 
 def make_hostile() -> Explanation:

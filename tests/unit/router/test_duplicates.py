@@ -1,4 +1,5 @@
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from random import Random
 
 import numpy as np
@@ -6,11 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clerp.evidence import ActivationExample
+from clerp.evidence import ActivationExample, FeatureEvidence
+from clerp.evidence.folder import FolderSource
+from clerp.graph import read_graph
 from clerp.ordinary.passages import WIDTH, load_passages
-from clerp.router.duplicates import REACH, drop_near_duplicates
+from clerp.router import duplicates
+from clerp.router.duplicates import MIN_SHARED, OVERLAP, REACH, SHINGLE, drop_near_duplicates
 
 PEAK = WIDTH // 2
+SAMPLE = Path(__file__).parents[3] / "graphs" / "smollm2-135m"
 PASSAGES = [list(tokens) for tokens in load_passages().tokens[::37]]
 
 
@@ -136,3 +141,77 @@ def test_the_order_of_the_examples_makes_no_difference(order: list[int], seed: i
     assert found == expected
     assert {*found.examples, *found.dropped} == set(drawn)
     assert len(found.examples) < 12
+
+
+def compare_all(examples: Sequence[ActivationExample]) -> list[str]:
+    """Return the ids that are kept where every context is compared with every other in full."""
+    kept: dict[str, set[tuple[str, ...]]] = {}
+    for example in sorted(examples, key=lambda e: (-e.peak_activation, e.id)):
+        shingles = cut_shingles(example)
+        if not any(
+            len(shingles & other) >= max(MIN_SHARED, OVERLAP * min(len(shingles), len(other)))
+            for other in kept.values()
+        ):
+            kept[example.id] = shingles
+    return list(kept)
+
+
+def cut_shingles(example: ActivationExample) -> set[tuple[str, ...]]:
+    near = example.tokens[max(0, example.peak - REACH) : example.peak + REACH + 1]
+    words = [token.strip().casefold() for token in near if token.strip()]
+    return {tuple(words[i : i + SHINGLE]) for i in range(len(words) - SHINGLE + 1)}
+
+
+TOKENS = st.sampled_from(
+    ["a", " a", "A", "b", " B", "c", "d", "e", "\n", " ", "", "ß", " SS", "0", "x" * 101]
+)
+PHRASES = [[f" {letter}{i}" for i in range(8)] for letter in "pqrs"]
+PIECES = st.one_of(st.lists(TOKENS, max_size=9), st.sampled_from(PHRASES))
+
+
+@st.composite
+def contexts(draw: st.DrawFn) -> list[ActivationExample]:
+    """Draw contexts that now and then share phrases, of tokens that now and then are the same."""
+    texts = draw(st.lists(st.lists(PIECES, min_size=1, max_size=7), max_size=9))
+    drawn: list[ActivationExample] = []
+    for number, pieces in enumerate(texts):
+        tokens = [token for piece in pieces for token in piece] or ["a"]
+        peak = draw(st.integers(0, len(tokens) - 1))
+        drawn.append(make(number, tokens, float(draw(st.integers(1, 4))), peak))
+    return drawn
+
+
+@given(contexts())
+def test_as_many_are_kept_as_where_all_are_compared_with_all(examples: list[ActivationExample]):
+    found = drop_near_duplicates(examples)
+
+    assert ids(found.examples) == compare_all(examples)
+    assert {*found.examples, *found.dropped} == set(examples)
+
+
+def test_contexts_of_more_words_than_are_remembered_are_compared_as_well(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(duplicates, "_MAX_CODES", 3)
+    near = change(PASSAGES[0], [3, 20, 40])
+    given_ = [make(i, tokens) for i, tokens in enumerate((*PASSAGES[:9], near))]
+
+    assert ids(drop_near_duplicates(given_).dropped) == ["0.9"]
+
+
+def test_features_of_a_bundled_graph_keep_what_is_kept_where_all_are_compared_with_all():
+    n_dropped = 0
+    for evidence in read_graph_evidence():
+        examples = (*evidence.top, *evidence.lower)
+        found = drop_near_duplicates(examples)
+
+        assert ids(found.examples) == compare_all(examples), evidence.feature
+        n_dropped += len(found.dropped)
+    assert n_dropped > 20
+
+
+def read_graph_evidence() -> Iterator[FeatureEvidence]:
+    graph = read_graph(SAMPLE / "counting-to-six.json")
+    for known in FolderSource(str(SAMPLE / "features")).read(sorted(graph.features)):
+        assert isinstance(known, FeatureEvidence)
+        yield known

@@ -6,6 +6,7 @@ from clerp.labels import MAX_LABEL_CHARS
 
 MAX_PROMPT_TOKENS = 64
 MAX_NEIGHBOURS = 5
+"""Names that a model is told."""
 
 TASK = """\
 prompt: where it fires now, <<so>>; neighbours: names of the features most tied to it there. They \
