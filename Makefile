@@ -10,7 +10,7 @@ LLM ?= build/llm
 # For any processor, so that pip may keep the wheel; no OpenMP, images or TLS: one thread serves text.
 LLAMA_FLAGS := -DGGML_NATIVE=OFF -DGGML_OPENMP=OFF -DLLAVA_BUILD=OFF -DLLAMA_OPENSSL=OFF
 
-.PHONY: demo test test-llm faults browser collected check benchmarks benchmark-collect benchmark-routing benchmark-llm picture sample sample-evidence ordinary rule directions system install install-test clean
+.PHONY: demo test test-llm faults browser collected check benchmarks benchmark-collect benchmark-routing benchmark-llm benchmark-review picture sample sample-evidence ordinary rule directions system install install-test clean
 
 demo: install  ## Label a bundled real graph and print the table
 	mkdir -p $(DEMO)
@@ -78,6 +78,9 @@ benchmark-llm: install-test  ## Labels of a model per second, tokens a label, an
 	$(BIN)/python tests/benchmarks/prompt_tokens.py
 	$(BIN)/python -m tests.benchmarks.llm_tiers
 
+benchmark-review: install-test  ## Pages and decisions of a queue of 20,000 features, and memory; about ten minutes
+	$(BIN)/python -m tests.benchmarks.review_page
+
 picture: install  ## Draw the README's picture again
 	$(BIN)/python graphs/draw_table.py
 
@@ -85,9 +88,9 @@ sample: install-test  ## Build the bundled graphs again from nothing; about an h
 	mkdir -p $(WORK) $(OUT)
 	$(BIN)/python graphs/smollm2-135m/build.py --work $(WORK) --out $(OUT)
 
-system:  ## Debian's packages that make browser and make test-llm need; as root. Node.js 18 or later with npm must be there
+system:  ## Debian's packages that make browser, make test-llm and the tests of PostgreSQL need; as root. Node.js 18 or later with npm must be there
 	apt-get update
-	apt-get install -y chromium g++
+	apt-get install -y chromium g++ postgresql
 
 sample-evidence: install-test $(COLLECTED)/corpus.jsonl  ## Collect the bundled evidence again and compare; about 15 minutes
 	$(BIN)/python graphs/smollm2-135m/evidence.py --materials $(COLLECTED) --out $(COLLECTED)/again

@@ -16,6 +16,7 @@ from clerp.errors import ClerpError, PluginError, UsageError
 from clerp.evaluation.commands import app as evaluate_app
 from clerp.labels import Style
 from clerp.ordinary.command import calibrate
+from clerp.review.commands import app as review_app
 from clerp.terminal import progress_bar, show, tell, wants_json, write_json
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ app = typer.Typer(
 config_app = typer.Typer(help="What clerp is set to.")
 app.add_typer(config_app, name="config")
 app.add_typer(evaluate_app, name="evaluate")
+app.add_typer(review_app, name="review")
 app.command()(calibrate)
 
 # What a shell reports of a process that a signal ended: 128 and the signal's number. typer gives
@@ -474,7 +476,7 @@ def _show_labeled(
     rows: int,
 ) -> None:
     from clerp.graph import list_viewer_faults
-    from clerp.report.costs import render_costs
+    from clerp.report.costs import render_costs, render_losses
     from clerp.report.occurrence import list_occurrences
     from clerp.report.summary import summarize_together
     from clerp.report.table import plain, render_features, render_summary, render_together
@@ -488,6 +490,8 @@ def _show_labeled(
         show(render_together(summarize_together([(g.graph, g.features) for g in labeled])))
     if labeled[0].costs:
         show(render_costs(labeled[0].costs))
+    if labeled[0].lost.calls:
+        show(render_losses(labeled[0].lost))
     for graph, destination in zip(labeled, destinations, strict=True):
         faults = list_viewer_faults(graph.document) if target else ()
         for note in (*graph.notes, *faults, f"Written: {destination}"):

@@ -31,7 +31,9 @@ async def estimate_pools(
             for feature, route in pool.routes.items():
                 labeler = labelers.get(route.tier)
                 known = isinstance(pool.known[feature], FeatureEvidence)
-                if route.role == "artefact" or not known:
+                verdict = pool.reviewed.get(feature)
+                is_named = verdict is not None and verdict.label is not None
+                if is_named or route.role == "artefact" or not known:
                     continue
                 if isinstance(labeler, LlmLabeler | RefiningLabeler | FallbackLabeler):
                     preview = await labeler.preview(await requests.make(feature))

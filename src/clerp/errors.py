@@ -10,6 +10,9 @@ ClerpError                     caught by the command line: one line, no tracebac
 ├── OutputError                a file that could not be written
 ├── LedgerError                the ledger could not be opened, read or written
 │   └── LedgerBusyError        another process has locked it
+├── ReviewError                something that was decided in review cannot be used
+│   ├── ConflictError          somebody decided meanwhile
+│   └── UnknownItemError       the queue has no such feature
 ├── PluginError                unknown, registered twice or lacking a dependency
 └── LabelerError               a labeler broke: the feature is `failed`
     ├── TransportError         the provider did not answer, or refused
@@ -89,6 +92,18 @@ class LedgerBusyError(LedgerError):
     """Another process has locked the ledger; later it may be free."""
 
     exit_code = 2
+
+
+class ReviewError(ClerpError):
+    """Something that was decided in review, or a file of such, cannot be used."""
+
+
+class ConflictError(ReviewError):
+    """Somebody decided about the feature meanwhile."""
+
+
+class UnknownItemError(ReviewError):
+    """The queue has no such feature."""
 
 
 class PluginError(ClerpError):

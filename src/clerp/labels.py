@@ -69,6 +69,12 @@ class Abstention:
     )
 
 
+def clean_comment(text: str) -> str:
+    """Drop what no reader sees from what a person writes; lines stay lines."""
+    lines = ("".join(c for c in line if not _is_invisible(c)) for line in text.splitlines())
+    return "\n".join(" ".join(line.split()) for line in lines).strip()
+
+
 def clean_label(text: str) -> str:
     """Make one short line that every frontend shows as written.
 

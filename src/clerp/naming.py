@@ -23,6 +23,7 @@ from clerp.plugins import Labeler, Ledgered, find
 from clerp.pool import Pool
 from clerp.progress import Progress, ReportProgress
 from clerp.requests import Requests
+from clerp.review.lock import make_reviewed
 from clerp.router import Route, Tier
 
 REFINER = "small-llm"
@@ -155,6 +156,10 @@ async def name_feature(
     """
     pool = requests.pool
     evidence, route = pool.known[feature], pool.routes[feature]
+    if feature in pool.reviewed:
+        reviewed = make_reviewed(route, evidence, pool.reviewed[feature])
+        if reviewed is not None:
+            return reviewed
     if isinstance(evidence, EvidenceGap):
         return LabeledFeature(feature, route, "needs_review", None, route.reason, "", "", "")
     if route.role == "artefact":

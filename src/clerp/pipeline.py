@@ -18,13 +18,13 @@ from clerp.graph import AttributionGraph, FeatureNode, GraphInput, read_graph
 from clerp.labeled import LabeledGraph
 from clerp.labelers.llm import Terms
 from clerp.ledger import Ledger, open_ledger
-from clerp.llm.costs import CostRow, Estimate, tabulate_costs
+from clerp.llm.costs import CostRow, Estimate, LostCalls, tabulate_costs
 from clerp.naming import make_terms, name_features, open_labelers
 from clerp.outcome import LabeledFeature
 from clerp.pool import Pool, read_pools
 from clerp.progress import ReportProgress, ignore_progress
 from clerp.provenance import describe_run
-from clerp.review.queue import queue_features
+from clerp.review.queue import Outcomes, queue_features
 from clerp.router import Role, Route, Tier
 from clerp.word_counts import deciding_words, normalise
 
@@ -105,7 +105,8 @@ def estimate(
     chosen = resolve_settings(settings).settings
     pools = read_pools(graphs, chosen, progress)
     with _open_for_reading(chosen.ledger) as ledger:
-        return run_to_end(lambda: estimate_pools(pools, chosen, ledger))
+        reviewed = [pool.with_reviews(ledger) for pool in pools]
+        return run_to_end(lambda: estimate_pools(reviewed, chosen, ledger))
 
 
 def route(
@@ -148,6 +149,7 @@ def explain(
     chosen = resolve_settings(settings, recorded=recorded).settings
     (pool,) = read_pools([graph], chosen, progress)
     with _open_for_reading(chosen.ledger) as ledger:
+        pool = pool.with_reviews(ledger)
         explained = run_to_end(lambda: explain_feature(pool, wanted, chosen, ledger))
     placed = _place(explained.labeled, pool, pool.graphs[0])
     outcome = replace(placed, q=pool.measure_q(pool.graphs[0]).get(wanted))
@@ -175,14 +177,17 @@ def _label(
     labeled: dict[int, LabeledGraph] = {}
     terms = make_terms(settings)
     with open_ledger(settings.ledger) as ledger:
+        pools = [pool.with_reviews(ledger) for pool in pools]
         outcomes = run_to_end(lambda: _name_pools(pools, settings, ledger, terms, progress))
         everything = chain.from_iterable(named.values() for named in outcomes)
         costs = tabulate_costs(everything, cached=terms.cached)
         for pool, named in zip(pools, outcomes, strict=True):
             members = [_assemble(pool, graph, named, settings, costs) for graph in pool.graphs]
-            queue_features(named, pool.graphs, ledger, str(members[0].record["run_id"]))
+            outcomes_by_graph = [Outcomes(member.graph, member.features) for member in members]
+            queue_features(outcomes_by_graph, pool.known, ledger, str(members[0].record["run_id"]))
             labeled.update(zip(pool.places, members, strict=True))
-    return [labeled[place] for place in range(len(graphs))]
+    lost = LostCalls.of(terms.lost)
+    return [replace(labeled[place], lost=lost) for place in range(len(graphs))]
 
 
 def _open_for_reading(place: str) -> Ledger:

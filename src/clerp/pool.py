@@ -5,7 +5,7 @@ the same place.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from clerp.config import Settings
 from clerp.evidence import EvidenceGap, FeatureEvidence
@@ -18,9 +18,12 @@ from clerp.graph import (
     TranscoderIdentity,
     read_graph,
 )
+from clerp.ledger import Ledger
+from clerp.ledger.decision import Verdict
 from clerp.origins import Origin
 from clerp.plugins import find
 from clerp.progress import Progress, ReportProgress
+from clerp.review.lock import find_verdicts, override_route
 from clerp.router import Route, find_rule, route_features
 from clerp.router.significance import q_values, round_chance
 from clerp.sourcing import choose_origins, read_evidence
@@ -46,6 +49,8 @@ class Pool:
     """Sorted by feature."""
     notes: tuple[str, ...] = ()
     """What a reader should know of the evidence as a whole, one sentence each."""
+    reviewed: Mapping[FeatureId, Verdict] = field(default_factory=dict[FeatureId, Verdict])
+    """What people agreed on, and no labeler is asked again."""
 
     def place(self, node: FeatureNode) -> float | None:
         """Return where a node's activation lies in its feature's range, 0 to 100."""
@@ -80,6 +85,16 @@ class Pool:
         chances = {feature: p for feature, p in told.items() if p is not None}
         q = map(round_chance, q_values(list(chances.values())))
         return dict(zip(chances, q, strict=True))
+
+    def with_reviews(self, ledger: Ledger) -> "Pool":
+        """Return the pool with what people decided, whose roles take the place of the rule's.
+
+        Raises:
+            LedgerError: The ledger could not be read.
+        """
+        reviewed = find_verdicts(self.graphs, self.known, ledger)
+        changed = {f: override_route(self.routes[f], verdict) for f, verdict in reviewed.items()}
+        return replace(self, reviewed=reviewed, routes={**self.routes, **changed})
 
     def logit_edges(self, feature: FeatureId) -> tuple[LogitEdge, ...]:
         """Return the direct edges from a feature to logits in all graphs, strongest first.

@@ -5,6 +5,7 @@ import random
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import textwrap
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from tests.evidence_servers import make_row, serve_hub, serve_neuronpedia, write_export
 from tests.fake_llm import always_good, run_fake_llm
@@ -133,12 +135,42 @@ def test_commands_on_what_was_built_are_those_that_make_runs() -> None:
 @pytest.mark.parametrize("block", name_blocks(COMMANDS))
 def test_commands_do_what_they_say(block: str, copy: Path, environment: dict[str, str]) -> None:
     for command in list_lines(block, "clerp"):
+        if _PAGE.match(command):
+            visit_page(command, copy, environment)
+            continue
         done = subprocess.run(
             shlex.split(command), cwd=copy, env=environment, capture_output=True, text=True
         )
         assert done.returncode == 0, done.stderr
-        assert done.stdout or "Written: " in done.stderr
+        assert done.stdout or _DONE.search(done.stderr)
         assert "Traceback" not in done.stderr
+
+
+_PAGE = re.compile(r"clerp review(?! export| import)")
+_DONE = re.compile(r"Written: |decisions added")
+
+
+def visit_page(command: str, folder: Path, environment: dict[str, str]) -> None:
+    """Start the page, open it as a browser does, and end it as Ctrl-C does."""
+    quiet = environment | {"BROWSER": "true"}
+    page = subprocess.Popen(
+        [*shlex.split(command), "--port", "0"],
+        cwd=folder,
+        env=quiet,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert page.stderr is not None
+    with page.stderr as told:
+        try:
+            address = told.readline().removeprefix("Review: ").strip()
+            answer = httpx.get(address, follow_redirects=True)
+        finally:
+            page.send_signal(signal.SIGINT)
+        assert page.wait(20) == 130
+        assert "Traceback" not in told.read()
+    assert answer.status_code == 200
+    assert "activations" in answer.text.casefold()
 
 
 MAKES = sorted({line for _, block in list_blocks("bash") for line in list_lines(block, "make")})

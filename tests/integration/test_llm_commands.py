@@ -98,6 +98,26 @@ def test_what_a_run_cost_is_shown_and_on_record(run: Run, fake: FakeLlm) -> None
     assert len(fake.requests) == N_FEATURES
 
 
+def test_calls_that_were_lost_are_told_and_change_no_output(run: Run, fake: FakeLlm) -> None:
+    fake.answers(error(500), error(429), error(500))
+    lossy = run(*LABEL, "--llm", big(fake))
+    line = " ".join(find_line(lossy.out, "Lost:"))
+    assert line.startswith("Lost: 2 calls that may be billed though no answer came: at most $0.0")
+    assert lossy.code == 0
+    written = Path("graph.labeled.json").read_bytes()
+
+    whole = run(*LABEL, "--llm", big(fake), "--ledger", "other.db")
+    assert "Lost" not in whole.out
+    assert Path("graph.labeled.json").read_bytes() == written
+
+
+def test_what_was_lost_of_a_model_without_a_price_is_not_known(run: Run, fake: FakeLlm) -> None:
+    fake.answers(error(500))
+    outcome = run(*LABEL, "--llm", f"http:unpriced@{fake.address}")
+    told = " ".join(find_line(outcome.out, "Lost:"))
+    assert told == "Lost: 1 call that may be billed though no answer came: unknown"
+
+
 def test_a_call_takes_no_longer_than_it_may(run: Run, fake: FakeLlm) -> None:
     fake.latency = 30.0
     outcome = run(*LABEL, "--llm", big(fake), "--llm-timeout", "0.2")

@@ -1,3 +1,4 @@
+import math
 import random
 
 import pytest
@@ -24,7 +25,16 @@ JSON = st.recursive(
     max_leaves=8,
 )
 ACTIVATION_KEYS = ("tokens", "values", "binMin", "binMax", "maxValue")
-ROW_KEYS = ("activations", "explanations", "pos_str", "neg_str", "frac_nonzero", "maxActApprox")
+HEIGHTS = "freq_hist_data_bar_heights"
+ROW_KEYS = (
+    "activations",
+    "explanations",
+    "pos_str",
+    "neg_str",
+    "frac_nonzero",
+    "maxActApprox",
+    HEIGHTS,
+)
 EXPLANATION_KEYS = ("description", "typeName", "explanationModelName", "scores", "scoreV2")
 
 
@@ -55,6 +65,7 @@ def test_every_documented_field_is_read(build):
     assert evidence.suppressed == (" cold",)
     assert evidence.density == 0.003
     assert evidence.act_max == 5.5
+    assert evidence.histogram == (1.0,) * 50
 
 
 def test_a_density_of_zero_is_unknown_because_the_database_writes_it_where_nobody_measured(build):
@@ -155,6 +166,15 @@ def test_a_field_of_a_wrong_type_is_named(build, field, value, where):
     with pytest.raises(EvidenceError) as raised:
         read_row(build.row(**{field: value}))
     assert raised.value.where == where
+
+
+@pytest.mark.parametrize("heights", [None, "x", [1.0, None], [1.0, -1.0], [math.nan], [[1.0]]])
+def test_bars_that_are_no_heights_cost_the_histogram_only(build, heights):
+    row = build.row(**{HEIGHTS: heights})
+    evidence = convert_evidence(row)
+    assert evidence.histogram == ()
+    assert evidence.digest == convert_evidence(build.row()).digest
+    assert decode_row(read_row(row).encode()).activations == read_row(row).activations
 
 
 @given(seed=st.randoms(use_true_random=False))

@@ -11,11 +11,11 @@ from typing import Literal, get_args
 import numpy as np
 from jaxtyping import Float, Int
 
+from clerp.kappa import Confusions, measure_kappa
 from clerp.router import Role
 
 ROLES: tuple[Role, ...] = get_args(Role)
 Metric = Literal["accuracy", "macro_f1", "kappa"]
-Confusions = Float[np.ndarray, "draw true found"]
 Figures = Float[np.ndarray, " draw"]
 
 
@@ -53,22 +53,6 @@ def measure_macro_f1(confusions: Confusions) -> Figures:
     occurs = true > 0
     f1 = np.divide(2 * _hits(confusions), true + found, out=np.zeros_like(true), where=occurs)
     return f1.sum(axis=1) / occurs.sum(axis=1)
-
-
-def measure_kappa(confusions: Confusions) -> Figures:
-    """Return Cohen's kappa (1960): agreement beyond what the two distributions give by chance.
-
-    0 where chance alone explains everything, as when truth and finding are one and the same role.
-    """
-    # Products with ones: numpy's sums over so short an axis take five times as long.
-    ones = np.ones(confusions.shape[-1])
-    true, found = confusions @ ones, ones @ confusions
-    total = true @ ones
-    # Times the square of the total, which keeps all of it in whole numbers.
-    chance = np.einsum("dr,dr->d", true, found)
-    beyond = total * np.einsum("drr->d", confusions) - chance
-    room = total**2 - chance
-    return np.divide(beyond, room, out=np.zeros_like(beyond), where=room > 0)
 
 
 MEASURES: Mapping[Metric, Callable[[Confusions], Figures]] = MappingProxyType(

@@ -20,7 +20,6 @@ from clerp.evaluation.measures import (
     Figures,
     Metric,
     encode,
-    measure_kappa,
     tally,
 )
 from clerp.evaluation.resampling import LEVEL, draw_features
@@ -31,6 +30,7 @@ from clerp.evaluation.thresholds import Plateau, find_plateau
 from clerp.evaluation.truth import AnnotatedFeature
 from clerp.evidence import EvidenceGap, FeatureEvidence
 from clerp.feature import FeatureId
+from clerp.kappa import measure_kappa
 from clerp.plugins import Embedder
 from clerp.progress import Progress, ReportProgress, ignore_progress
 from clerp.router import RULES, TIERS

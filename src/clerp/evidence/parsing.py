@@ -10,10 +10,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any, get_args
+from typing import Annotated, Any, get_args
 
 import msgspec
 import numpy as np
+from msgspec import Meta
 
 from clerp.errors import EvidenceError
 from clerp.evidence.decoding import decode_document, locate_fault
@@ -37,9 +38,14 @@ from clerp.tokens import detect_spelling
 
 MAX_EXAMPLES = 1_000
 """Most examples of one record; real ones hold 10 to 200, and repeats are found pair by pair."""
+MAX_BARS = 1_000
+"""Most bars of a histogram; real ones have 40 to 50."""
 
 _AROUND = 8
 _SHARED = 8
+
+
+_Bars = Annotated[list[Annotated[float, Meta(ge=0)]], Meta(max_length=MAX_BARS)]
 
 
 class _Quantile(msgspec.Struct):
@@ -58,6 +64,7 @@ class _Record(msgspec.Struct):
     quantile_values: list[float | None] | None = None
     activation_frequency: float | None = None
     promoted_from: Any = None
+    histogram: Any = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,7 +96,8 @@ def parse_record(raw: bytes, feature: FeatureId, *, where: str) -> FeatureEviden
     positive of `act_min`, `quantile_values` and the peaks of usable examples. The density is None
     when `activation_frequency` is absent or no share. An optional key `promoted_from` (`summed`,
     `last` or `per layer`) says which decoder rows the promoted tokens come from; anything else
-    is `unknown`.
+    is `unknown`. An optional key `histogram` has the heights of bars over the activation range;
+    more than `MAX_BARS`, or anything but finite numbers from 0 on, is taken as absent.
 
     Args:
         raw: JSON, decompressed.
@@ -140,6 +148,7 @@ def _build(feature: FeatureId, record: _Record, sifted: Sifted) -> FeatureEviden
         act_max=reach.high,
         density=_read_share(record.activation_frequency),
         digest="",
+        histogram=_read_bars(record.histogram),
     )
     return replace(evidence, digest=_digest(evidence))
 
@@ -217,6 +226,14 @@ def _read_apart(tokens: list[str] | None) -> tuple[str, ...]:
 def _name_origin(given: object) -> PromotedFrom:
     known = get_args(PromotedFrom)
     return next((origin for origin in known if origin == given), "unknown")
+
+
+def _read_bars(given: object) -> tuple[float, ...]:
+    try:
+        bars = msgspec.convert(given, _Bars)
+    except msgspec.ValidationError:
+        return ()
+    return tuple(bars) if all(map(math.isfinite, bars)) else ()
 
 
 def _read_share(value: float | None) -> float | None:

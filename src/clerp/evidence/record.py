@@ -66,6 +66,9 @@ class FeatureEvidence:
     """sha256 of what was read of the record, so that a label can name what it rests on."""
     candidates: tuple[CandidateLabel, ...] = ()
     """Labels of others, best first; no label of clerp's rests on them."""
+    histogram: tuple[float, ...] = ()
+    """How often the feature fires how strongly: heights of bars of equal width, weakest first, as
+    the record has them; empty where it has none. No label rests on it."""
 
     def place(self, activation: float) -> float:
         """Say where an activation lies between the range's ends, 0 to 100.

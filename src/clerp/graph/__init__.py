@@ -6,7 +6,13 @@ from clerp.graph.flavour import Flavour, NodeKind, shorten
 from clerp.graph.influence import InfluenceShares
 from clerp.graph.links import LogitEdge
 from clerp.graph.model import AttributionGraph, FeatureNode
-from clerp.graph.neighbours import rank_neighbours
+from clerp.graph.neighbours import (
+    Neighbour,
+    Neighbourhood,
+    digest_neighbours,
+    list_neighbours,
+    rank_neighbours,
+)
 from clerp.graph.reading import SCHEMA_VERSION, GraphInput, GraphObject, name_stem, read_graph
 from clerp.graph.shape import MetadataShape, NodePlace, RecordShape
 from clerp.graph.targets import (
@@ -30,6 +36,8 @@ __all__ = [
     "InfluenceShares",
     "LogitEdge",
     "MetadataShape",
+    "Neighbour",
+    "Neighbourhood",
     "NodeAnnotation",
     "NodeKind",
     "NodePlace",
@@ -39,6 +47,8 @@ __all__ = [
     "check_destination",
     "check_graph_index",
     "check_viewer_name",
+    "digest_neighbours",
+    "list_neighbours",
     "list_viewer_faults",
     "name_stem",
     "prepare_for_circuit_tracer",

@@ -108,6 +108,13 @@ class GraphShape(Struct, frozen=True):
         return listed | extra
 
 
+class RecordedDetails(Struct, frozen=True):
+    """What a labeler put on record, as far as it is read again."""
+
+    reviewers: str = ""
+    reviewed_role: str = ""
+
+
 class RecordedFeature(Struct, frozen=True):
     """What `metadata.clerp.features` says of one feature."""
 
@@ -115,6 +122,8 @@ class RecordedFeature(Struct, frozen=True):
     """As a node shows it."""
     label: str = ""
     evidence_digest: str = ""
+    status: str = ""
+    details: RecordedDetails = RecordedDetails()
 
 
 class RecordedNull(Struct, frozen=True):

@@ -5,7 +5,6 @@ it waits in a thread, and what is asked for meanwhile shares the next one.
 """
 
 import asyncio
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,13 +12,8 @@ from typing import Any, Protocol, runtime_checkable
 
 from clerp.errors import LedgerBusyError
 from clerp.ledger.ledger import Ledger
+from clerp.ledger.patience import PATIENCE_SECONDS, PAUSE_SECONDS, tell_of_lock
 from clerp.ledger.record import Answer, Claim, Taken
-
-PATIENCE_SECONDS = 600.0
-_PAUSE_SECONDS = 0.2
-"""Between two attempts; each waits for the lock by itself, as a rule."""
-
-_log = logging.getLogger("clerp")
 
 
 @runtime_checkable
@@ -115,7 +109,7 @@ class GroupCommit:
     ) -> None:
         if self._should_wait(flushed.get_loop().time(), committed.exception()):
             self._waiting = [*changes, *self._waiting]
-            flushed.get_loop().call_later(_PAUSE_SECONDS, self._flush, flushed)
+            flushed.get_loop().call_later(PAUSE_SECONDS, self._flush, flushed)
             return
         _tell(changes, committed)
         if self._waiting:
@@ -131,10 +125,7 @@ class GroupCommit:
             return False
         if self._locked_since is None:
             self._locked_since = now
-            _log.warning(
-                "Another process has locked the ledger: waiting for it, %g s at most",
-                self._patience,
-            )
+            tell_of_lock(self._patience)
         return now - self._locked_since < self._patience
 
     def _give_back(self, key: str, owner: str, claimed: "asyncio.Future[Any]") -> None:
@@ -148,19 +139,14 @@ class _Claiming:
     seconds: float
 
     def commit(self, ledger: Ledger, subjects: Sequence[str]) -> list[Claim | Answer | Taken]:
-        known: list[Claim | Answer | Taken] = []
-        # A finished run looks its answers up and writes nothing. Where the first answer is missing
-        # the lock is needed anyway, and behind it all others are looked up at once.
-        for key in subjects:
-            answer = ledger.find_answer(key)
-            if answer is None:
-                break
-            known.append(answer)
-        left = subjects[len(known) :]
-        if not left:
-            return known
+        # A finished run looks its answers up and writes nothing, nor waits for the lock.
+        known = ledger.find_answers(subjects)
+        missing = [key for key in subjects if key not in known]
+        if not missing:
+            return [known[key] for key in subjects]
         with ledger.writing() as writes:
-            return [*known, *writes.claim_all(left, self.owner, self.seconds)]
+            claimed = iter(writes.claim_all(missing, self.owner, self.seconds))
+        return [known.get(key) or next(claimed) for key in subjects]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,19 +8,32 @@ import sqlalchemy as sa
 
 from clerp.ledger.engine import for_writing
 from clerp.ledger.faults import explain_faults
+from clerp.ledger.file import LedgerFile
+from clerp.ledger.patience import wait_for_lock
 from clerp.ledger.queue import read_item, select_waiting
 from clerp.ledger.queue_changes import Wanted, find_changes
-from clerp.ledger.record import Answer, Claim, QueueItem, Taken, TranscoderSet
+from clerp.ledger.record import (
+    NOTHING_SHOWN,
+    Answer,
+    Claim,
+    QueueItem,
+    Shown,
+    Taken,
+    TranscoderSet,
+)
+from clerp.ledger.review_reads import ReviewReads
+from clerp.ledger.review_writes import ReviewWrites
 from clerp.ledger.tables import QUEUE_GRAPHS
-from clerp.ledger.writes import LedgerWrites, select_answer
+from clerp.ledger.writes import LedgerWrites, select_answers
 
 
 class Ledger:
     """An open ledger. Every write is committed, and on disk, when its method returns."""
 
-    def __init__(self, engine: sa.Engine, place: str) -> None:
+    def __init__(self, engine: sa.Engine, place: str, file: LedgerFile | None = None) -> None:
         self._engine = engine
         self._place = place
+        self._file = file
 
     def __enter__(self) -> "Ledger":
         return self
@@ -39,34 +52,32 @@ class Ledger:
         transcoders: TranscoderSet,
         graphs: Sequence[str],
         run_id: str,
+        shown: Shown = NOTHING_SHOWN,
     ) -> None:
         """Make `items` the queue of these graphs, whatever it was before.
 
         A feature that is queued already is brought up to date; one that these graphs had queued
         and that is not among `items` leaves, unless another graph still waits for it. What a
-        person decided stays as it is. Where all is as it should be, nothing is written.
+        person decided stays as it is. Where all is as it should be, nothing is written. What is
+        queued is the end of a run: another process that has locked the ledger is waited for.
 
         Args:
-            items: Every feature of the graphs that needs a person; may be empty.
+            items: Every feature of the graphs that a person may look at; may be empty.
             transcoders: Set of the graphs' features; the same slug under another set is another
                 graph.
             graphs: Slugs of all the graphs of this run.
             run_id: Who says so.
+            shown: What the review page shows of them; what is there already is not written again.
 
         Raises:
+            LedgerBusyError: Another process has locked the ledger for ten minutes.
             LedgerError: The ledger could not be written; nothing has changed.
         """
-        wanted = Wanted.of(items, transcoders, graphs, run_id)
-        with self._transaction() as connection:
-            changes = find_changes(connection, wanted)
-        if not changes:
-            return
-        with self._transaction(writes=True) as connection:
-            # Another process may have written since.
-            find_changes(connection, wanted).write(connection)
+        wanted = Wanted.of(items, transcoders, graphs, run_id, shown)
+        wait_for_lock(lambda: self._queue(wanted))
 
     def queued(self) -> list[QueueItem]:
-        """List what waits for a person: artefacts last, then the largest share first.
+        """List what waits for a name: artefacts last, then the largest share first.
 
         Raises:
             LedgerError: The ledger could not be read.
@@ -87,8 +98,16 @@ class Ledger:
         Raises:
             LedgerError: The ledger could not be read.
         """
+        return self.find_answers([key]).get(key)
+
+    def find_answers(self, keys: Sequence[str]) -> dict[str, Answer]:
+        """Return the answers that were recorded under any of these keys, by key.
+
+        Raises:
+            LedgerError: The ledger could not be read.
+        """
         with self._transaction() as connection:
-            return select_answer(connection, key)
+            return select_answers(connection, keys)
 
     def record_answer(self, answer: Answer) -> Answer:
         """Put an answer on disk and end the lease on it. An answer under the same key stays.
@@ -168,7 +187,44 @@ class Ledger:
             yield LedgerWrites(connection)
 
     @contextmanager
+    def reviewing(self) -> Generator[ReviewWrites]:
+        """Open a transaction for decisions; it is on disk when the block is left.
+
+        Raises:
+            LedgerError: The ledger could not be written; nothing of it is kept.
+        """
+        with self._transaction(writes=True) as connection:
+            writes = ReviewWrites(connection)
+            yield writes
+            writes.finish()
+
+    @contextmanager
+    def reading_review(self) -> Generator[ReviewReads]:
+        """Open a transaction that reads queue and decisions.
+
+        Raises:
+            LedgerError: The ledger could not be read.
+        """
+        with self._transaction() as connection:
+            yield ReviewReads(connection)
+
+    def _queue(self, wanted: Wanted) -> None:
+        with self._transaction() as connection:
+            changes = find_changes(connection, wanted)
+        if not changes:
+            return
+        # Writing snapshots out takes long, and others wait for the lock.
+        for rows in changes.snapshots.make():
+            with self._transaction(writes=True) as connection:
+                rows.write(connection)
+        with self._transaction(writes=True) as connection:
+            # Another process may have written since.
+            find_changes(connection, wanted).write(connection)
+
+    @contextmanager
     def _transaction(self, *, writes: bool = False) -> Generator[sa.Connection]:
+        if self._file is not None:
+            self._file.check()
         with explain_faults(self._place), self._engine.connect() as connection:
             chosen = for_writing(connection) if writes else connection
             with chosen.begin():

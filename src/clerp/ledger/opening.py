@@ -1,17 +1,27 @@
 """A path or URL to an open ledger."""
 
+import sqlite3
 from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError
 
 from clerp.errors import LedgerError
-from clerp.ledger.engine import for_writing, make_engine
+from clerp.ledger.engine import check_version, for_writing, make_engine
 from clerp.ledger.faults import ELSEWHERE, explain_faults
+from clerp.ledger.file import LedgerFile
 from clerp.ledger.ledger import Ledger
 from clerp.ledger.migration import migrate
 from clerp.ledger.place import mask_password
 from clerp.ledger.tables import INSERTS, SCHEMA_VERSION, TABLES, VERSIONS
+
+# SQLAlchemy's own driver for a bare name differs from version to version.
+_DRIVERS = {
+    **dict.fromkeys(("sqlite", "sqlite+pysqlite"), "sqlite"),
+    **dict.fromkeys(("postgresql", "postgresql+psycopg"), "postgresql+psycopg"),
+}
+_OPENING = 0x636C657270
+"""The advisory lock of those who make or change the tables: "clerp" in ASCII."""
 
 
 def open_ledger(url_or_path: str) -> Ledger:
@@ -26,12 +36,13 @@ def open_ledger(url_or_path: str) -> Ledger:
 
     Raises:
         LedgerError: There is no such folder, it is no ledger, a newer clerp made it, or it is
-            locked or read-only. Nothing has changed then.
+            locked for 5 s or read-only, or SQLite is too old. Nothing has changed then.
     """
     url = _read_url(url_or_path)
     place = mask_password(url_or_path)
     if url.get_backend_name() == "sqlite":
         place = mask_password(url.database or ":memory:")
+        check_version(sqlite3.sqlite_version_info, place)
         _check_path(url.database or ":memory:", place)
     with explain_faults(place):
         engine = make_engine(url, place)
@@ -41,7 +52,13 @@ def open_ledger(url_or_path: str) -> Ledger:
         except BaseException:  # re-raised: an interrupt too must not leave the file open
             engine.dispose()
             raise
-    return Ledger(engine, place)
+    return Ledger(engine, place, _find_file(url))
+
+
+def _find_file(url: sa.URL) -> LedgerFile | None:
+    if url.get_backend_name() != "sqlite" or url.database in (None, ":memory:"):
+        return None
+    return LedgerFile.of(Path(str(url.database)))
 
 
 def _read_url(url_or_path: str) -> sa.URL:
@@ -58,7 +75,7 @@ def _read_url(url_or_path: str) -> sa.URL:
     if "@" in (url.host or ""):
         raise _refuse_url()
     _check_backend(url)
-    return url
+    return url.set(drivername=_DRIVERS[url.drivername])
 
 
 def _refuse_url() -> LedgerError:
@@ -75,6 +92,11 @@ def _check_backend(url: sa.URL) -> None:
         raise LedgerError(
             f"a ledger cannot live in {backend}",
             remedy="Give a path (SQLite) or a postgresql URL",
+        )
+    if url.drivername not in _DRIVERS:
+        raise LedgerError(
+            f"a ledger cannot be reached by {url.drivername}",
+            remedy="Give a path (SQLite) or a URL that begins with postgresql+psycopg://",
         )
     if backend == "sqlite" and any((url.username, url.password, url.host, url.port)):
         raise LedgerError(
@@ -123,6 +145,9 @@ def _make_tables(engine: sa.Engine) -> None:
     # Also when they are there: this takes the write lock, so that a ledger that cannot be written
     # is known before anything is paid for.
     with for_writing(engine.connect()) as connection, connection.begin():
+        if engine.dialect.name == "postgresql":
+            # Of two who find no tables, one would fail to make them.
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_OPENING)))
         TABLES.create_all(connection)
         first = INSERTS[engine.dialect.name](VERSIONS).on_conflict_do_nothing()
         connection.execute(first, {"made_by": "clerp", "version": SCHEMA_VERSION})

@@ -6,9 +6,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from clerp.ledger.counters import count_change
+from clerp.ledger.engine import keep_others_from
 from clerp.ledger.queue import IS_OPEN, list_links, make_row
-from clerp.ledger.record import QueueItem, TranscoderSet
-from clerp.ledger.tables import INSERTS, QUEUE, QUEUE_GRAPHS
+from clerp.ledger.record import QueueItem, Shown, TranscoderSet
+from clerp.ledger.snapshots import SnapshotChanges, drop_unlinked, find_snapshot_changes
+from clerp.ledger.tables import INSERTS, QUEUE, QUEUE_GRAPHS, VERDICTS
 
 _KEPT = {"feature_key", "first_run", "decided"}
 _RENEWED = tuple(column.name for column in QUEUE.c if column.name not in _KEPT)
@@ -18,6 +21,17 @@ _UNLINK = sa.delete(QUEUE_GRAPHS).where(
 )
 _DROP_UNWANTED = sa.delete(QUEUE).where(
     IS_OPEN, QUEUE.c.feature_key.not_in(sa.select(QUEUE_GRAPHS.c.feature_key))
+)
+# A feature may be decided before a run sees it.
+_MARK_DECIDED = (
+    sa.update(QUEUE)
+    .where(
+        IS_OPEN,
+        QUEUE.c.feature_key.in_(
+            sa.select(VERDICTS.c.feature_key).where(VERDICTS.c.label.is_not(None))
+        ),
+    )
+    .values(decided=True)
 )
 _UPSERT = {
     name: insert.on_conflict_do_update(
@@ -40,10 +54,15 @@ class Wanted:
     """Of `queue`, by key."""
     links: frozenset[tuple[str, str]]
     """Of `queue_graphs`."""
+    shown: Shown
 
     @staticmethod
     def of(
-        items: Sequence[QueueItem], transcoders: TranscoderSet, graphs: Sequence[str], run_id: str
+        items: Sequence[QueueItem],
+        transcoders: TranscoderSet,
+        graphs: Sequence[str],
+        run_id: str,
+        shown: Shown,
     ) -> "Wanted":
         """See `Ledger.queue_features`."""
         rows = [make_row(item, run_id) for item in items]
@@ -52,6 +71,7 @@ class Wanted:
             graphs=frozenset(graphs),
             rows={str(row["feature_key"]): row for row in rows},
             links=frozenset(link for item in items for link in list_links(item)),
+            shown=shown,
         )
 
 
@@ -62,9 +82,10 @@ class QueueChanges:
     rows: list[dict[str, object]]
     stale_links: list[tuple[str, str]]
     new_links: list[tuple[str, str]]
+    snapshots: SnapshotChanges
 
     def __bool__(self) -> bool:
-        return bool(self.rows or self.stale_links or self.new_links)
+        return bool(self.rows or self.stale_links or self.new_links or self.snapshots)
 
     def write(self, connection: sa.Connection) -> None:
         """Make the changes, and drop the features that no graph waits for any more."""
@@ -74,14 +95,21 @@ class QueueChanges:
             connection.execute(_UNLINK, stale)
         if self.rows:
             connection.execute(_UPSERT[name], self.rows)
+            connection.execute(_MARK_DECIDED)
         if self.new_links:
             added = [{"feature_key": key, "graph": graph} for key, graph in self.new_links]
             connection.execute(_LINK[name], added)
         connection.execute(_DROP_UNWANTED)
+        for rows in self.snapshots.make():
+            rows.write(connection)
+        drop_unlinked(connection)
+        count_change(connection, "queue")
 
 
 def find_changes(connection: sa.Connection, wanted: Wanted) -> QueueChanges:
-    """Compare the queue with what it should be."""
+    """Compare the queue with what it should be; who changes it next does so alone."""
+    # On a server, one who drops a feature would not see that another one just came to want it.
+    keep_others_from(connection, QUEUE)
     of_set = (
         QUEUE.c.transcoder_set == wanted.transcoders.name,
         QUEUE.c.revision == wanted.transcoders.revision,
@@ -100,6 +128,7 @@ def find_changes(connection: sa.Connection, wanted: Wanted) -> QueueChanges:
             if graph in wanted.graphs and not queued[key]["decided"]
         ),
         new_links=sorted(wanted.links - links),
+        snapshots=find_snapshot_changes(connection, wanted.transcoders, wanted.shown),
     )
 
 

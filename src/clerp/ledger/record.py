@@ -1,12 +1,15 @@
 """What a ledger holds."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from clerp.feature import FeatureId
 from clerp.router import Role, Tier
 
-QueueStatus = Literal["needs_review", "abstained", "failed"]
+QueueStatus = Literal["needs_review", "abstained", "failed", "labeled"]
+WAITING: tuple[QueueStatus, ...] = ("needs_review", "abstained", "failed")
+"""Those of features that have no label."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +31,18 @@ class FeatureKey:
     empty scans), else empty."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Snapshot:
+    """What the review page shows, written only where the ledger has another one."""
+
+    fingerprint: str
+    """Of all that it is made of."""
+    write: Callable[[], bytes]
+
+
 @dataclass(frozen=True, slots=True)
 class QueueItem:
-    """A feature that needs a person, and why."""
+    """A feature that a person may look at, and why."""
 
     key: FeatureKey
     evidence_digest: str
@@ -43,6 +55,28 @@ class QueueItem:
     hint: str
     share: float | None
     """The feature's own share of influence; None where the graph does not say."""
+    label: str = ""
+    """What clerp calls it; empty where it waits for a name."""
+    method: str = ""
+    """Who gave or declined the label; empty where nobody was asked."""
+    uncertainty: float = 1.0
+    """How far the label is in doubt, 0 to 1; 1 without one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Snapshots for the review page."""
+
+    features: Mapping[FeatureKey, Snapshot] = field(default_factory=dict[FeatureKey, Snapshot])
+    occurrences: Mapping[tuple[FeatureKey, str], Snapshot] = field(
+        default_factory=dict[tuple[FeatureKey, str], Snapshot]
+    )
+    """By feature and slug of the graph."""
+    graphs: Mapping[str, Snapshot] = field(default_factory=dict[str, Snapshot])
+    """By slug."""
+
+
+NOTHING_SHOWN = Shown()
 
 
 @dataclass(frozen=True, slots=True)

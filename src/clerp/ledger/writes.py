@@ -15,7 +15,6 @@ from clerp.ledger.tables import ANSWERS, INSERTS, LEASES
 
 _FIELDS = tuple(field.name for field in fields(Answer))
 _ANSWERS = sa.select(*(ANSWERS.c[name] for name in _FIELDS))
-_SELECT_ANSWER = _ANSWERS.where(ANSWERS.c.key == sa.bindparam("asked"))
 _SELECT_ANSWERS = _ANSWERS.where(ANSWERS.c.key.in_(sa.bindparam("asked", expanding=True)))
 _SELECT_LEASE = sa.select(LEASES).where(LEASES.c.key == sa.bindparam("asked"))
 _DROP_LEASE = sa.delete(LEASES).where(LEASES.c.key == sa.bindparam("asked"))
@@ -29,10 +28,12 @@ _RENEW_LEASE = (
 _SERVER_CLOCK = sa.select(sa.cast(sa.extract("epoch", sa.func.clock_timestamp()), sa.Float))
 
 
-def select_answer(connection: sa.Connection, key: str) -> Answer | None:
-    """Read the answer under a key."""
-    row = connection.execute(_SELECT_ANSWER, {"asked": key}).mappings().first()
-    return None if row is None else Answer(**row)
+def select_answers(connection: sa.Connection, keys: Sequence[str]) -> dict[str, Answer]:
+    """Read the answers under any of these keys."""
+    if not keys:
+        return {}
+    found = connection.execute(_SELECT_ANSWERS, {"asked": keys}).mappings()
+    return {row["key"]: Answer(**row) for row in found}
 
 
 def take_lease(
@@ -73,12 +74,13 @@ class LedgerWrites:
             For each the one that is on record now: of two with one key, twice the first.
         """
         first: dict[str, Answer] = {}
-        for answer in answers:
+        # In the order of `claim_all`.
+        for answer in sorted(answers, key=lambda answer: answer.key):
             first.setdefault(answer.key, answer)
         rows = [{name: getattr(answer, name) for name in _FIELDS} for answer in first.values()]
         added = set(self._connection.execute(self._record, rows).scalars())
         self._connection.execute(_DROP_LEASE, [{"asked": key} for key in first])
-        known = self._find_answers([key for key in first if key not in added])
+        known = select_answers(self._connection, [key for key in first if key not in added])
         return [known.get(answer.key, first[answer.key]) for answer in answers]
 
     def claim(
@@ -90,7 +92,7 @@ class LedgerWrites:
         # The lease comes first: between a look for the answer and the lease, another connection
         # to a server could record the one and end the other.
         taken = self._take_or_find(lease, moment)
-        answer = select_answer(self._connection, key)
+        answer = select_answers(self._connection, [key]).get(key)
         if answer is not None:
             self.release(key, owner)
         return answer or taken or lease
@@ -104,12 +106,14 @@ class LedgerWrites:
             As many outcomes as keys. A key that is given twice is claimed once, and taken then.
         """
         moment = self._tell_time()
-        leases = {key: Claim(key, owner, moment + seconds) for key in keys}
+        # Everybody in the same order: on a server, two that hold what the other one waits for would
+        # wait for ever.
+        leases = {key: Claim(key, owner, moment + seconds) for key in sorted(keys)}
         # As `claim`: the leases come first.
         rows = [{**asdict(lease), "now": moment} for lease in leases.values()]
         taken = self._connection.execute(self._take, rows).scalars()
         mine = {key: leases[key] for key in taken}
-        answers = self._find_answers(list(leases))
+        answers = select_answers(self._connection, list(leases))
         for key in answers.keys() & mine.keys():
             self.release(key, owner)
         # One that another holds is looked at closer: the holder may be gone.
@@ -139,12 +143,6 @@ class LedgerWrites:
             if holder is not None:
                 self.release(lease.key, holder.owner)
         return None
-
-    def _find_answers(self, keys: Sequence[str]) -> dict[str, Answer]:
-        if not keys:
-            return {}
-        found = self._connection.execute(_SELECT_ANSWERS, {"asked": keys}).mappings()
-        return {row["key"]: Answer(**row) for row in found}
 
     def _tell_time(self) -> float:
         if self._connection.dialect.name == "sqlite":

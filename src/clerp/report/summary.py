@@ -139,7 +139,7 @@ def order_queue(
     features: Sequence[LabeledFeature], shares: Mapping[FeatureId, float]
 ) -> list[LabeledFeature]:
     """Return the features that need a person, artefacts last, then by what a label would add."""
-    waiting = [f for f in features if f.label is None]
+    waiting = [f for f in features if f.label is None and f.status != "reviewed"]
     return sorted(
         waiting,
         key=lambda f: (f.route.role == "artefact", -shares.get(f.feature, 0.0), f.feature),
@@ -177,7 +177,8 @@ def _choose(same: Sequence[LabeledFeature]) -> LabeledFeature:
 
 
 def _is_unnamed_artefact(labeled: LabeledFeature) -> bool:
-    return labeled.route.role == "artefact" and labeled.label is None
+    is_unnamed = labeled.label is None and labeled.status != "reviewed"
+    return labeled.route.role == "artefact" and is_unnamed
 
 
 def _is_answered(labeled: LabeledFeature) -> bool:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clerp.evidence import EvidenceGap, FeatureEvidence
-from clerp.evidence.parsing import MAX_EXAMPLES, parse_record
+from clerp.evidence.parsing import MAX_BARS, MAX_EXAMPLES, parse_record
 from clerp.feature import FeatureId, unpair
 
 FEATURE = FeatureId(3, 7)
@@ -73,6 +73,7 @@ def test_every_known_key_is_taken_and_unknown_ones_are_ignored():
     assert evidence.promoted_from == "per layer"
     assert (evidence.act_min, evidence.act_max) == (0.25, 9.5)
     assert evidence.density == 0.03
+    assert evidence.histogram == (1.0, 2.0)
 
 
 @pytest.mark.parametrize(
@@ -90,6 +91,35 @@ def test_every_known_key_is_taken_and_unknown_ones_are_ignored():
 def test_only_known_origins_of_promoted_tokens_are_taken(given: object, origin: str):
     record = make_record(make_example("a"), promoted_from=given)
     assert parse_evidence(record).promoted_from == origin
+
+
+@pytest.mark.parametrize(
+    ("given", "histogram"),
+    [
+        ([0, 2.5, 1e300], (0.0, 2.5, 1e300)),
+        ([1.0] * MAX_BARS, (1.0,) * MAX_BARS),
+        ([1.0] * (MAX_BARS + 1), ()),
+        ([], ()),
+        ([1, -1], ()),
+        ([1, None], ()),
+        ([1, True], ()),
+        ([1, "2"], ()),
+        ([1, math.nan], ()),
+        ([1, math.inf], ()),
+        ([1, 10**400], ()),
+        ("12", ()),
+        ({"0": 1}, ()),
+        (None, ()),
+    ],
+    ids=lambda value: repr(value)[:20],
+)
+def test_a_histogram_that_cannot_be_one_is_none(given: object, histogram: tuple[float, ...]):
+    assert parse_evidence(make_record(make_example("a"), histogram=given)).histogram == histogram
+
+
+def test_digest_does_not_depend_on_the_histogram():
+    plain = make_record(make_example("a"))
+    assert parse_evidence(plain).digest == parse_evidence(plain | {"histogram": [1, 2]}).digest
 
 
 def test_eleuther_spelling_of_the_peak_index_is_read():
@@ -397,7 +427,10 @@ odd_examples = st.fixed_dictionaries(
 @given(
     st.lists(odd_examples | anything, max_size=6),
     st.dictionaries(
-        st.sampled_from(["act_min", "act_max", "top_logits", "index", "quantile_values"]), anything
+        st.sampled_from(
+            ["act_min", "act_max", "top_logits", "index", "quantile_values", "histogram"]
+        ),
+        anything,
     ),
 )
 def test_odd_records_give_evidence_or_a_gap(examples, more):

@@ -2,13 +2,12 @@
 
 import asyncio
 import logging
-import sqlite3
 import threading
-from collections.abc import Generator, Iterator
-from contextlib import closing, contextmanager
-from pathlib import Path
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 
 import pytest
+from tests.unit.ledger.databases import lock
 from tests.unit.ledger.records import make_answer
 
 from clerp.errors import LedgerBusyError, LedgerError
@@ -31,7 +30,11 @@ class SlowLedger(Ledger):
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger._engine, ledger._place)
         self.may_write = threading.Event()
-        self.n_transactions = 0
+        self.n_transactions = self.n_looks = 0
+
+    def find_answers(self, keys: Sequence[str]) -> dict[str, Answer]:
+        self.n_looks += 1
+        return super().find_answers(keys)
 
     @contextmanager
     def writing(self) -> Generator[LedgerWrites]:
@@ -146,6 +149,17 @@ async def test_claims_at_once_find_answers_and_what_others_hold(slow: SlowLedger
     assert ledger.renew("a", "ada", 60.0)
 
 
+async def test_claims_of_what_is_on_record_are_one_look_and_wait_for_no_lock(
+    slow: SlowLedger, ledger: Ledger
+):
+    for key in "abc":
+        ledger.record_answer(make_answer(key))
+    group = GroupCommit(slow)
+    outcomes = await asyncio.gather(*(group.claim(key, "ada", 60.0) for key in "cabc"))
+    assert outcomes == [make_answer(key) for key in "cabc"]
+    assert (slow.n_looks, slow.n_transactions) == (1, 0)
+
+
 async def test_claims_at_once_take_over_from_those_who_are_gone(ledger: Ledger):
     for key, holder in (("a", "gone"), ("b", "here")):
         ledger.claim(key, holder, 60.0)
@@ -178,18 +192,11 @@ async def test_of_two_answers_at_once_under_one_key_both_get_the_one_that_is_kep
 
 
 @pytest.fixture
-def impatient(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]:
-    """A ledger for which SQLite does not wait long."""
+def impatient(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]:
+    """A ledger for which the database does not wait long."""
     monkeypatch.setattr(engine, "BUSY_TIMEOUT_SECONDS", 0.01)
-    with open_ledger(str(path)) as opened:
+    with open_ledger(url) as opened:
         yield opened
-
-
-@contextmanager
-def lock(path: Path) -> Generator[sqlite3.Connection]:
-    with closing(sqlite3.connect(path, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        yield other
 
 
 async def await_warning(caplog: pytest.LogCaptureFixture) -> None:
@@ -199,16 +206,16 @@ async def await_warning(caplog: pytest.LogCaptureFixture) -> None:
 
 
 async def test_answers_and_claims_outlast_a_lock_and_say_once_that_they_wait(
-    impatient: Ledger, path: Path, caplog: pytest.LogCaptureFixture
+    impatient: Ledger, url: str, caplog: pytest.LogCaptureFixture
 ):
     caplog.set_level(logging.WARNING, "clerp")
     group = GroupCommit(impatient)
-    with lock(path) as other:
+    with lock(url) as other:
         claim = asyncio.create_task(group.claim("l", "ada", 60.0))
         recording = asyncio.create_task(group.record_answer(make_answer()))
         await await_warning(caplog)
         assert impatient.find_answer("k") is None
-        other.execute("ROLLBACK")
+        other.rollback()
         assert await recording == make_answer()
         assert isinstance(await claim, Claim)
     assert impatient.find_answer("k") == make_answer()
@@ -217,9 +224,9 @@ async def test_answers_and_claims_outlast_a_lock_and_say_once_that_they_wait(
     ]
 
 
-async def test_a_lock_that_outlasts_patience_is_told_to_all_who_wait(impatient: Ledger, path: Path):
+async def test_a_lock_that_outlasts_patience_is_told_to_all_who_wait(impatient: Ledger, url: str):
     group = GroupCommit(impatient, patience=0.1)
-    with lock(path):
+    with lock(url):
         told = await asyncio.gather(
             group.claim("l", "ada", 60.0),
             group.record_answer(make_answer()),
@@ -232,16 +239,16 @@ async def test_a_lock_that_outlasts_patience_is_told_to_all_who_wait(impatient: 
 
 
 async def test_closing_waits_for_a_lock_until_the_answers_are_on_disk(
-    impatient: Ledger, path: Path, caplog: pytest.LogCaptureFixture
+    impatient: Ledger, url: str, caplog: pytest.LogCaptureFixture
 ):
     group = GroupCommit(impatient)
-    with lock(path) as other:
+    with lock(url) as other:
         recording = asyncio.create_task(group.record_answer(make_answer()))
         await await_warning(caplog)
         recording.cancel()
         closing_group = asyncio.create_task(group.aclose())
         await begin(closing_group)
         assert not closing_group.done()
-        other.execute("ROLLBACK")
+        other.rollback()
         await closing_group
     assert impatient.find_answer("k") == make_answer()

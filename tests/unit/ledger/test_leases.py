@@ -1,7 +1,7 @@
 """Who may ask for an answer, and for how long."""
 
+import itertools
 import multiprocessing
-import sqlite3
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -10,17 +10,24 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy.dialects import postgresql
+from tests.unit.ledger.databases import ask
 from tests.unit.ledger.lessees import claim_all, claim_and_hang
 from tests.unit.ledger.records import make_answer
 
 from clerp.errors import LedgerError
-from clerp.ledger import Answer, Claim, Ledger, Taken, name_owner, open_ledger, writes
+from clerp.ledger import (
+    Answer,
+    Claim,
+    Ledger,
+    LedgerWrites,
+    Taken,
+    name_owner,
+    open_ledger,
+    writes,
+)
 from clerp.ledger.engine import warn_of_log_bug
-from clerp.ledger.tables import INSERTS, LEASES
-from clerp.ledger.writes import take_lease
 
 SPAWN = multiprocessing.get_context("spawn")
 ASKED = st.tuples(
@@ -29,6 +36,8 @@ ASKED = st.tuples(
     st.sampled_from(["ada", "bob"]),
     st.floats(0.0, 20.0),
 )
+EXAMPLES = itertools.count()
+"""Each has keys of its own in a ledger that all share."""
 
 
 def start(act: Callable[..., None], *given: object) -> tuple[BaseProcess, "Connection[Any, Any]"]:
@@ -74,14 +83,12 @@ def test_a_released_key_is_free(ledger: Ledger):
     assert isinstance(ledger.claim("k", "bob", 10.0, now=101.0), Claim)
 
 
-def test_an_answer_is_returned_and_never_leased(ledger: Ledger, path: Path):
+def test_an_answer_is_returned_and_never_leased(ledger: Ledger, url: str):
     ledger.claim("k", "ada", 10.0, now=100.0)
     ledger.record_answer(make_answer())
     assert ledger.claim("k", "bob", 10.0, now=101.0) == make_answer()
     assert not ledger.renew("k", "ada", 10.0, now=102.0)
-    with sqlite3.connect(path) as connection:
-        assert connection.execute("SELECT count(*) FROM leases").fetchone() == (0,)
-    connection.close()
+    assert ask(url, "SELECT count(*) FROM leases") == [(0,)]
 
 
 def test_an_answer_recorded_since_the_look_is_returned(ledger: Ledger):
@@ -96,7 +103,7 @@ def test_an_answer_recorded_since_the_look_is_returned(ledger: Ledger):
 def test_two_groups_of_one_owner_in_one_tick_of_the_clock_have_one_lease(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(writes, "time", SimpleNamespace(time=lambda: 100.0))
+    monkeypatch.setattr(LedgerWrites, "_tell_time", lambda _: 100.0)
     with ledger.writing() as first:
         assert first.claim_all(["k", "k", "l"], "ada", 60.0) == [
             Claim("k", "ada", 160.0),
@@ -107,7 +114,7 @@ def test_two_groups_of_one_owner_in_one_tick_of_the_clock_have_one_lease(
         assert second.claim_all(["k", "m"], "ada", 60.0) == [Taken(160.0), Claim("m", "ada", 160.0)]
 
 
-def test_without_a_time_the_clock_of_this_machine_counts(ledger: Ledger):
+def test_without_a_time_the_clock_of_the_database_counts(ledger: Ledger):
     ledger.claim("k", "ada", 1000.0)
     ledger.claim("l", "ada", -1.0)
     assert isinstance(ledger.claim("k", "bob", 10.0), Taken)
@@ -125,41 +132,41 @@ def test_what_fails_inside_a_transaction_leaves_no_lease(ledger: Ledger):
     assert isinstance(ledger.claim("k", "bob", 10.0, now=100.0), Claim)
 
 
-@settings(deadline=None)
 @given(asked=st.lists(ASKED, max_size=30))
-def test_a_key_has_one_holder_at_a_time(asked: list[tuple[str, str, str, float]]):
+def test_a_key_has_one_holder_at_a_time(lasting: Ledger, asked: list[tuple[str, str, str, float]]):
     now = 0.0
+    example = next(EXAMPLES)
     holders: dict[str, tuple[str, float]] = {}
     answered: set[str] = set()
-    with open_ledger(":memory:") as ledger:
-        for act, key, owner, passed in asked:
-            now += passed
-            holder, until = holders.get(key, ("", 0.0))
-            match act:
-                case "claim":
-                    got = ledger.claim(key, owner, 10.0, now=now)
-                    free = until <= now
-                    expected = Claim if free else Taken
-                    assert type(got) is (Answer if key in answered else expected)
-                    if isinstance(got, Claim):
-                        holders[key] = (owner, got.until)
-                case "renew":
-                    assert ledger.renew(key, owner, 10.0, now=now) == (holder == owner)
-                    if holder == owner:
-                        holders[key] = (owner, now + 10.0)
-                case "release":
-                    ledger.release(key, owner)
-                    if holder == owner:
-                        del holders[key]
-                case _:
-                    ledger.record_answer(make_answer(key))
-                    answered.add(key)
-                    holders.pop(key, None)
+    for act, letter, owner, passed in asked:
+        key = f"{letter}{example}"
+        now += passed
+        holder, until = holders.get(key, ("", 0.0))
+        match act:
+            case "claim":
+                got = lasting.claim(key, owner, 10.0, now=now)
+                free = until <= now
+                expected = Claim if free else Taken
+                assert type(got) is (Answer if key in answered else expected)
+                if isinstance(got, Claim):
+                    holders[key] = (owner, got.until)
+            case "renew":
+                assert lasting.renew(key, owner, 10.0, now=now) == (holder == owner)
+                if holder == owner:
+                    holders[key] = (owner, now + 10.0)
+            case "release":
+                lasting.release(key, owner)
+                if holder == owner:
+                    del holders[key]
+            case _:
+                lasting.record_answer(make_answer(key))
+                answered.add(key)
+                holders.pop(key, None)
 
 
-def test_two_processes_never_hold_one_key(path: Path):
+def test_two_processes_never_hold_one_key(url: str):
     n_keys = 150
-    runners = [start(claim_all, path, owner, n_keys) for owner in ("ada", "bob")]
+    runners = [start(claim_all, url, owner, n_keys) for owner in ("ada", "bob")]
     for _, said in runners:
         assert hear(said) == "ready"
     for _, said in runners:
@@ -168,13 +175,13 @@ def test_two_processes_never_hold_one_key(path: Path):
     for process, _ in runners:
         process.join(60)
     assert sorted(won[0] + won[1], key=int) == list(map(str, range(n_keys)))
-    with open_ledger(str(path)) as ledger:
+    with open_ledger(url) as ledger:
         texts = [ledger.find_answer(str(n)) for n in range(n_keys)]
     assert all(text is not None for text in texts)
 
 
-def kill_between_claim_and_answer(path: Path, owner: str) -> Claim:
-    process, said = start(claim_and_hang, path, owner)
+def kill_between_claim_and_answer(url: str, owner: str) -> Claim:
+    process, said = start(claim_and_hang, url, owner)
     lease = hear(said)
     process.kill()
     process.join(60)
@@ -183,31 +190,28 @@ def kill_between_claim_and_answer(path: Path, owner: str) -> Claim:
     return lease
 
 
-def test_a_killed_process_is_waited_for_until_its_lease_runs_out(path: Path):
-    lease = kill_between_claim_and_answer(path, "unnamed")
-    with open_ledger(str(path)) as ledger:
+def test_a_killed_process_is_waited_for_until_its_lease_runs_out(url: str):
+    lease = kill_between_claim_and_answer(url, "unnamed")
+    with open_ledger(url) as ledger:
         assert ledger.claim("k", "heir", 60.0, now=lease.until - 1.0) == Taken(lease.until)
         assert isinstance(ledger.claim("k", "heir", 60.0, now=lease.until), Claim)
         ledger.record_answer(make_answer(text="once"))
         ledger.record_answer(make_answer(text="twice"))
         assert ledger.find_answer("k") == make_answer(text="once")
-    with sqlite3.connect(path) as connection:
-        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-        assert connection.execute("SELECT count(*) FROM answers").fetchone() == (1,)
-    connection.close()
+    assert ask(url, "SELECT count(*) FROM answers") == [(1,)]
 
 
-def test_a_killed_process_that_named_itself_is_not_waited_for(path: Path):
-    lease = kill_between_claim_and_answer(path, "")
-    with open_ledger(str(path)) as ledger:
+def test_a_killed_process_that_named_itself_is_not_waited_for(url: str):
+    lease = kill_between_claim_and_answer(url, "")
+    with open_ledger(url) as ledger:
         heir = ledger.claim("k", "heir", 60.0, now=lease.until - 30.0)
     assert heir == Claim("k", "heir", lease.until + 30.0)
 
 
-def test_a_running_process_that_named_itself_keeps_its_lease(path: Path):
-    process, said = start(claim_and_hang, path, "")
+def test_a_running_process_that_named_itself_keeps_its_lease(url: str):
+    process, said = start(claim_and_hang, url, "")
     lease = hear(said)
-    with open_ledger(str(path)) as ledger:
+    with open_ledger(url) as ledger:
         assert ledger.claim("k", "heir", 60.0, now=lease.until - 30.0) == Taken(lease.until)
     said.send("done")
     process.join(60)
@@ -224,7 +228,7 @@ def test_another_process_at_a_file_is_warned_of_once_where_sqlite_may_damage_it(
 ):
     warn_of_log_bug.cache_clear()
     monkeypatch.setattr(writes, "sqlite3", SimpleNamespace(sqlite_version_info=version))
-    process, said = start(claim_and_hang, path, "")
+    process, said = start(claim_and_hang, str(path), "")
     hear(said)
     with open_ledger(str(path)) as ledger:
         ours = name_owner()
@@ -238,11 +242,3 @@ def test_another_process_at_a_file_is_warned_of_once_where_sqlite_may_damage_it(
     assert len(caplog.messages) == times
     assert all("SQLite before 3.51.3 (here 3.51.2)" in message for message in caplog.messages)
     warn_of_log_bug.cache_clear()
-
-
-def test_the_lease_is_also_postgresql():
-    written = str(take_lease(INSERTS["postgresql"](LEASES)).compile(dialect=postgresql.dialect()))
-    assert "ON CONFLICT (key) DO UPDATE SET owner = excluded.owner, until = excluded.until" in (
-        " ".join(written.split())
-    )
-    assert "WHERE leases.until <= %(now)s" in written

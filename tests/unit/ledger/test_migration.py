@@ -1,16 +1,16 @@
 """A ledger of the first schema, as clerp 0.1 made it, becomes one of today's."""
 
 import sqlite3
+from itertools import chain
 from pathlib import Path
 
 import pytest
-from sqlalchemy.dialects import postgresql
-from sqlalchemy.schema import CreateColumn
-from tests.unit.ledger.records import make_answer, make_item
+from tests.unit.ledger.databases import ask
+from tests.unit.ledger.records import make_answer, make_item, queue
 
 from clerp.errors import LedgerError
-from clerp.ledger import Claim, open_ledger
-from clerp.ledger.tables import ANSWERS
+from clerp.ledger import SCHEMA_VERSION, Claim, open_ledger
+from clerp.ledger.migration import _ADDED
 
 FIRST_SCHEMA = """
 CREATE TABLE schema_version (
@@ -107,6 +107,21 @@ def test_a_migration_that_fails_changes_nothing(old: Path):
     assert old.read_bytes() == before
 
 
-def test_the_columns_are_also_postgresql():
-    column = CreateColumn(ANSWERS.c["format"]).compile(dialect=postgresql.dialect())
-    assert str(column) == "format TEXT DEFAULT '' NOT NULL"
+def make_older(url: str) -> None:
+    """Take from a ledger what later schemas added to its tables."""
+    ask(url, "DROP INDEX IF EXISTS queue_by_set")
+    for column in chain.from_iterable(_ADDED.values()):
+        ask(url, f"ALTER TABLE {column.table.name} DROP COLUMN {column.name}")
+    ask(url, "UPDATE schema_version SET version = 1")
+
+
+def test_a_ledger_of_the_first_schema_keeps_its_rows_in_every_database(url: str):
+    with open_ledger(url) as ledger:
+        ledger.record_answer(make_answer())
+        queue(ledger, make_item())
+    make_older(url)
+    for _ in range(2):
+        with open_ledger(url) as ledger:
+            assert ledger.find_answer("k") == make_answer()
+            assert ledger.queued() == [make_item()]
+    assert ask(url, "SELECT version FROM schema_version") == [(SCHEMA_VERSION,)]

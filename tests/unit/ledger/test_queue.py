@@ -1,53 +1,40 @@
 """What waits for a person, and what leaves."""
 
-import sqlite3
-from contextlib import closing
-from pathlib import Path
-
+from tests.unit.ledger.databases import add_trigger, ask, connect, dump, lock
 from tests.unit.ledger.records import SET, make_item, queue
 
 from clerp.feature import FeatureId
 from clerp.ledger import FeatureKey, Ledger, TranscoderSet
 
 
-def test_queueing_twice_takes_no_lock(ledger: Ledger, path: Path):
+def test_queueing_twice_takes_no_lock(ledger: Ledger, url: str):
     items = [make_item(1), make_item(2, ("dallas", "oakland"), share=None)]
     queue(ledger, *items)
-    with closing(sqlite3.connect(path, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
+    with lock(url):
         queue(ledger, *items)
 
 
-def test_only_what_differs_is_written(ledger: Ledger, path: Path):
+def test_only_what_differs_is_written(ledger: Ledger, url: str):
     queue(ledger, make_item(1), make_item(2), make_item(3, ("dallas", "oakland")))
-    with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("CREATE TABLE touched (what TEXT)")
+    with connect(url) as connection:
+        connection.exec_driver_sql("CREATE TABLE touched (what TEXT)")
         for table in ("queue", "queue_graphs"):
             for act, row in (("INSERT", "NEW"), ("UPDATE", "NEW"), ("DELETE", "OLD")):
-                connection.execute(
-                    f"CREATE TRIGGER {table}_{act} AFTER {act} ON {table} BEGIN"
-                    f" INSERT INTO touched VALUES ('{act} ' || {row}.feature_key); END"
-                )
+                noting = f"INSERT INTO touched VALUES ('{act} ' || {row}.feature_key)"
+                add_trigger(connection, f"AFTER {act} ON {table}", noting)
     now = [make_item(1), make_item(2, reason="another"), make_item(3)]
     queue(ledger, *now, graphs=("dallas", "oakland"))
     assert ledger.queued() == now
-    with closing(sqlite3.connect(path)) as connection:
-        keys = dict(connection.execute("SELECT feature_index, feature_key FROM queue"))
-        touched = connection.execute("SELECT what FROM touched ORDER BY what").fetchall()
+    keys = dict(ask(url, "SELECT feature_index, feature_key FROM queue"))
+    touched = ask(url, "SELECT what FROM touched ORDER BY what")
     assert touched == [(f"DELETE {keys[3]}",), (f"UPDATE {keys[2]}",)]
 
 
-def test_queueing_twice_changes_nothing(ledger: Ledger, path: Path):
-    def dump() -> list[str]:
-        with sqlite3.connect(path) as connection:
-            lines = list(connection.iterdump())
-        connection.close()
-        return lines
-
+def test_queueing_twice_changes_nothing(ledger: Ledger, url: str):
     queue(ledger, make_item(1), make_item(2))
-    once = dump()
+    once = dump(url)
     queue(ledger, make_item(1), make_item(2))
-    assert dump() == once
+    assert dump(url) == once
 
 
 def test_the_queue_is_ordered_by_share_with_artefacts_last(ledger: Ledger):
@@ -56,6 +43,13 @@ def test_the_queue_is_ordered_by_share_with_artefacts_last(ledger: Ledger):
     artefact = make_item(4, share=0.9, role="artefact", status="abstained")
     queue(ledger, artefact, unknown, small, large)
     assert ledger.queued() == [large, small, unknown, artefact]
+
+
+def test_graphs_are_named_in_the_same_order_in_every_database(ledger: Ledger):
+    # By code point; a language puts them otherwise.
+    graphs = ("Zebra", "_under", "apple", "Äpfel")
+    queue(ledger, make_item(1, graphs), graphs=graphs)
+    assert ledger.queued() == [make_item(1, graphs)]
 
 
 def test_a_feature_that_needs_review_no_more_leaves(ledger: Ledger):
@@ -91,25 +85,35 @@ def test_local_sets_are_told_apart_by_their_evidence(ledger: Ledger):
     assert ledger.queued() == [ours, theirs]
 
 
-def test_a_decided_feature_is_neither_queued_nor_forgotten(ledger: Ledger, path: Path):
+def test_a_decided_feature_is_neither_queued_nor_forgotten(ledger: Ledger, url: str):
     queue(ledger, make_item(1))
-    with sqlite3.connect(path) as connection:
-        connection.execute("UPDATE queue SET decided = 1")
-    connection.close()
+    ask(url, "UPDATE queue SET decided = true")
     queue(ledger, make_item(1, reason="another"))
     queue(ledger)
     assert ledger.queued() == []
-    with sqlite3.connect(path) as connection:
-        assert connection.execute("SELECT reason FROM queue").fetchall() == [
-            ("no window is coherent",)
-        ]
-    connection.close()
+    assert ask(url, "SELECT reason FROM queue") == [("no window is coherent",)]
 
 
-def test_a_run_is_remembered_as_first_and_as_last(ledger: Ledger, path: Path):
+def test_a_run_is_remembered_as_first_and_as_last(ledger: Ledger, url: str):
     for run_id in ("one", "two"):
         ledger.queue_features([make_item()], transcoders=SET, graphs=["dallas"], run_id=run_id)
-    with sqlite3.connect(path) as connection:
-        rows = connection.execute("SELECT first_run, last_run FROM queue").fetchall()
-    connection.close()
-    assert rows == [("one", "two")]
+    assert ask(url, "SELECT first_run, last_run FROM queue") == [("one", "two")]
+
+
+def test_a_feature_with_a_label_is_kept_and_waits_for_no_name(ledger: Ledger, url: str):
+    labeled = make_item(
+        2, status="labeled", label="say Austin", method="token-frequency", uncertainty=0.25
+    )
+    queue(ledger, make_item(1), labeled)
+    assert ledger.queued() == [make_item(1)]
+    columns = "feature_index, status, label, method, uncertainty"
+    assert ask(url, f"SELECT {columns} FROM queue WHERE feature_index = 2") == [
+        (2, "labeled", "say Austin", "token-frequency", 0.25)
+    ]
+
+
+def test_a_feature_waits_again_when_it_lost_its_label(ledger: Ledger):
+    queue(ledger, make_item(1, status="labeled", label="Texas", uncertainty=0.5))
+    assert ledger.queued() == []
+    queue(ledger, make_item(1, method="llm"))
+    assert ledger.queued() == [make_item(1, method="llm")]

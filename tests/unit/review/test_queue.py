@@ -3,15 +3,26 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.outcomes import FIRST, SECOND, THIRD, make_artefact, make_named, make_unnamed
+from tests.outcomes import (
+    FIRST,
+    SECOND,
+    THIRD,
+    make_artefact,
+    make_label,
+    make_named,
+    make_unnamed,
+)
 from tests.unit.graph.conftest import build_graph
 
 from clerp.errors import LedgerError
+from clerp.evidence import EvidenceGap
 from clerp.graph import AttributionGraph, read_graph
 from clerp.ledger import Ledger, QueueItem, TranscoderSet, open_ledger
+from clerp.ledger.review_reads import QueueFilter
 from clerp.outcome import LabeledFeature
 from clerp.report.summary import share_by_feature
-from clerp.review.queue import queue_features
+from clerp.review.queue import DOUBT, Outcomes, queue_features
+from clerp.review.snapshot import FeatureSnapshot, GraphSnapshot, decode
 
 
 @pytest.fixture
@@ -31,9 +42,17 @@ def queue(
     *features: LabeledFeature,
     graphs: Sequence[AttributionGraph] = (),
 ) -> list[QueueItem]:
-    named = {labeled.feature: labeled for labeled in features}
-    queue_features(named, graphs or [read()], ledger, "run")
+    outcomes = [
+        Outcomes(graph, [f for f in features if graph.nodes_of(f.feature)])
+        for graph in graphs or [read()]
+    ]
+    queue_outcomes(ledger, *outcomes)
     return ledger.queued()
+
+
+def queue_outcomes(ledger: Ledger, *outcomes: Outcomes) -> None:
+    known = {f.feature: EvidenceGap(f.feature, "none") for o in outcomes for f in o.features}
+    queue_features(outcomes, known, ledger, "run")
 
 
 def test_what_has_no_label_waits_with_reason_and_hint(ledger: Ledger):
@@ -129,8 +148,108 @@ def test_the_same_feature_of_another_revision_is_another_one(ledger: Ledger):
     assert {item.key.transcoders.revision for item in items} == {"v1", "v2"}
 
 
-@pytest.mark.parametrize("status", ["labeled", "kept", "reviewed"])
-def test_an_outcome_that_needs_nobody_cannot_lack_a_label(ledger: Ledger, status: Any):
-    with pytest.raises(LedgerError, match=f"0_10 is {status} and needs nobody"):
+@pytest.mark.parametrize("status", ["labeled", "kept"])
+def test_an_outcome_of_another_status_cannot_lack_a_label(ledger: Ledger, status: Any):
+    with pytest.raises(LedgerError, match=f"0_10 is {status} and has no label"):
         queue(ledger, replace(make_unnamed(FIRST), status=status))
     assert ledger.queued() == []
+
+
+def test_what_people_give_no_name_is_abstained(ledger: Ledger):
+    (item,) = queue(ledger, make_unnamed(FIRST, status="reviewed"))
+    assert (item.status, item.label, item.uncertainty) == ("abstained", "", 1.0)
+
+
+def list_all(ledger: Ledger) -> list[QueueItem]:
+    """Return every feature of the queue, also those with a label."""
+    with ledger.reading_review() as reads:
+        entries = reads.list_entries(QueueFilter(with_artefacts=True))
+        return reads.find_items([entry.item for entry in entries])
+
+
+def test_every_feature_is_in_the_queue_with_and_without_a_label(ledger: Ledger):
+    failed = make_unnamed(THIRD, status="failed", method="llm", reason="it broke")
+    queue(ledger, make_named(FIRST), make_artefact(SECOND), failed)
+    by_feature = {item.key.feature: item for item in list_all(ledger)}
+    assert {f: (i.status, i.label, i.method, i.role) for f, i in by_feature.items()} == {
+        FIRST: ("labeled", "Texas", "token-frequency", "input"),
+        SECOND: ("abstained", "", "", "artefact"),
+        THIRD: ("failed", "", "llm", "obscure"),
+    }
+    assert by_feature[FIRST].reason == make_named().reason
+
+
+@pytest.mark.parametrize("status", ["labeled", "kept", "reviewed"])
+def test_whatever_has_a_label_is_labeled(ledger: Ledger, status: Any):
+    queue(ledger, make_named(FIRST, status=status))
+    (item,) = list_all(ledger)
+    assert (item.status, item.label) == ("labeled", "Texas")
+
+
+@pytest.mark.parametrize("confidence", ["high", "medium", "low"])
+def test_a_label_is_in_doubt_by_its_confidence(ledger: Ledger, confidence: Any):
+    label = make_label(confidence=confidence)
+    for misfits in (None, ()):
+        queue(ledger, make_named(FIRST, label, misfits=misfits))
+        (item,) = list_all(ledger)
+        assert item.uncertainty == DOUBT[confidence]
+
+
+def test_less_confidence_is_more_doubt_and_never_none_nor_all():
+    assert 0 < DOUBT["high"] < DOUBT["medium"] < DOUBT["low"] < 1
+
+
+def test_without_a_label_all_is_in_doubt(ledger: Ledger):
+    queue(ledger, make_unnamed(SECOND), make_artefact(THIRD))
+    assert {item.uncertainty for item in list_all(ledger)} == {1.0}
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_label_that_misfits_in_one_of_the_graphs_is_in_doubt(ledger: Ledger, first: bool):
+    fits = Outcomes(read("a"), [make_named(FIRST, misfits=())])
+    not_here = Outcomes(read("b"), [make_named(FIRST, misfits=("0_10_1",))])
+    queue_outcomes(ledger, *((not_here, fits) if first else (fits, not_here)))
+    (item,) = list_all(ledger)
+    assert (item.uncertainty, item.graphs) == (DOUBT["low"], ("a", "b"))
+
+
+def test_a_run_again_with_a_label_less_puts_the_feature_back_in_line(ledger: Ledger):
+    queue(ledger, make_named(FIRST), make_named(SECOND))
+    items = queue(ledger, make_unnamed(FIRST), make_named(SECOND))
+    assert [item.key.feature for item in items] == [FIRST]
+    assert len(list_all(ledger)) == 2
+
+
+def test_what_the_page_shows_is_kept_with_the_queue(ledger: Ledger):
+    queue(ledger, make_named(FIRST), graphs=[read("a"), read("b")])
+    with ledger.reading_review() as reads:
+        (entry,) = reads.list_entries(QueueFilter())
+        kept = reads.find_snapshots(entry.item)
+        graph = decode(
+            reads.find_graph_snapshot(TranscoderSet("owner/transcoders"), "b"), GraphSnapshot
+        )
+    feature = decode(kept[""], FeatureSnapshot)
+    assert feature is not None
+    assert feature.proposal is not None
+    assert feature.proposal.label == "Texas"
+    assert set(kept) == {"", "a", "b"}
+    assert graph == GraphSnapshot("b", ("<bos>", "Dallas"))
+
+
+def test_the_proposal_that_people_judged_stays_when_they_agreed(ledger: Ledger):
+    queue(ledger, make_named(FIRST))
+    queue(ledger, make_named(FIRST, make_label("the state"), status="reviewed"))
+    with ledger.reading_review() as reads:
+        (entry,) = reads.list_entries(QueueFilter())
+        feature = decode(reads.find_snapshots(entry.item)[""], FeatureSnapshot)
+    assert feature is not None
+    assert feature.proposal is not None
+    assert feature.proposal.label == "Texas"
+
+
+def test_of_graphs_that_share_a_slug_the_first_is_shown(ledger: Ledger):
+    graphs = [read("a"), read("a", prompt_tokens=["<bos>", "Austin"])]
+    queue(ledger, make_named(FIRST), graphs=graphs)
+    with ledger.reading_review() as reads:
+        kept = reads.find_graph_snapshot(TranscoderSet("owner/transcoders"), "a")
+    assert decode(kept, GraphSnapshot) == GraphSnapshot("a", ("<bos>", "Dallas"))

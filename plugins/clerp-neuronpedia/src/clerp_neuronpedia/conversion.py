@@ -45,6 +45,7 @@ def _to_record(row: FeatureRow) -> dict[str, Any]:
         "act_max": row.max_act_approx,
         # The database says 0 where nobody measured it.
         "activation_frequency": row.frac_nonzero or None,
+        "histogram": row.histogram,
     }
 
 

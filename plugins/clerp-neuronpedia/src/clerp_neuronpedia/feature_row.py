@@ -64,6 +64,8 @@ class FeatureRow(msgspec.Struct, frozen=True):
     neg_str: list[str] | None = None
     frac_nonzero: float | None = None
     max_act_approx: float | None = None
+    histogram: list[float | None] | None = None
+    """Heights of the bars; rows that were cached before it was read have none."""
 
     def encode(self) -> bytes:
         """Return the same bytes for the same content."""
@@ -77,6 +79,7 @@ class _Given(msgspec.Struct, rename={"max_act_approx": "maxActApprox"}):
     neg_str: list[str] | None = None
     frac_nonzero: float | None = None
     max_act_approx: float | None = None
+    freq_hist_data_bar_heights: Any = None
 
 
 def identify(raw: bytes | msgspec.Raw) -> Identity | None:
@@ -107,6 +110,7 @@ def read_row(document: object) -> FeatureRow:
         neg_str=given.neg_str,
         frac_nonzero=given.frac_nonzero,
         max_act_approx=given.max_act_approx,
+        histogram=_read_histogram(given.freq_hist_data_bar_heights),
     )
 
 
@@ -135,6 +139,13 @@ def _identify_leniently(raw: bytes) -> Identity | None:
 def _read_activation(given: object) -> Activation | None:
     try:
         return msgspec.convert(given, Activation)
+    except msgspec.ValidationError:
+        return None
+
+
+def _read_histogram(given: object) -> list[float | None] | None:
+    try:
+        return msgspec.convert(given, list[float | None])
     except msgspec.ValidationError:
         return None
 

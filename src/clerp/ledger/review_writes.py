@@ -1,0 +1,235 @@
+"""What people decide, inside a transaction that somebody else commits."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, replace
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from clerp.errors import ConflictError
+from clerp.ledger.counters import count_change
+from clerp.ledger.decision import (
+    Act,
+    Decision,
+    Standing,
+    Verdict,
+    drop_undone,
+    find_standing,
+    find_verdict,
+)
+from clerp.ledger.decision_rows import read_decision, write_decision
+from clerp.ledger.queue import hash_key, write_key
+from clerp.ledger.record import FeatureKey
+from clerp.ledger.tables import DECISIONS, INSERTS, LEASES, QUEUE, STANDINGS, VERDICTS
+
+LOOK_SECONDS = 180.0
+"""For which nobody else is offered a feature that one person has opened."""
+_LOOK = "review "
+
+_BY_FEATURE = (
+    sa.select(DECISIONS)
+    .where(DECISIONS.c.feature_key == sa.bindparam("asked"))
+    .order_by(DECISIONS.c.number)
+)
+_BY_PERSON = (
+    sa.select(DECISIONS)
+    .where(DECISIONS.c.annotator == sa.bindparam("asked"))
+    .order_by(DECISIONS.c.id.desc())
+)
+_APPEND = {
+    name: make(DECISIONS)
+    .on_conflict_do_nothing(index_elements=[DECISIONS.c.feature_key, DECISIONS.c.number])
+    .returning(DECISIONS.c.number)
+    for name, make in INSERTS.items()
+}
+
+
+def _renew(table: sa.Table) -> dict[str, Any]:
+    keys = list(table.primary_key.columns)
+    return {
+        name: insert.on_conflict_do_update(
+            index_elements=keys,
+            set_={c.name: insert.excluded[c.name] for c in table.columns if c not in set(keys)},
+        )
+        for name, insert in ((name, make(table)) for name, make in INSERTS.items())
+    }
+
+
+_RENEW_STANDING = _renew(STANDINGS)
+_RENEW_VERDICT = _renew(VERDICTS)
+
+
+_Find = Callable[[Iterator[Decision]], Decision | None]
+
+
+class ReviewWrites:
+    """An open transaction for decisions; nothing of it is kept until it is committed."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+        self._dialect = connection.dialect.name
+        self._has_changed = False
+
+    def decide(self, decision: Decision, *, seen: int, of: str | None = None) -> Decision:
+        """Add a decision, unless there is a later one than the person has seen.
+
+        Args:
+            decision: What was decided.
+            seen: Number of the last decision about the feature that the person saw, 0 for none.
+            of: Whose decisions the person sees; by default everybody's.
+
+        Returns:
+            The decision with its number.
+
+        Raises:
+            ConflictError: There is a later one; nothing was added.
+        """
+        while True:
+            made = self.list_decisions(decision.key)
+            visible = [d for d in made if of is None or d.annotator == of]
+            if visible and visible[-1].number != seen:
+                raise _report_conflict(visible, seen)
+            numbered = replace(decision, number=made[-1].number + 1 if made else 1)
+            if self._append(numbered):
+                self._bring_up_to_date([*made, numbered])
+                return numbered
+
+    def undo(self, annotator: str, *, uid: str, made_at: datetime) -> Decision | None:
+        """Take back a person's last decision that holds.
+
+        Args:
+            annotator: Who.
+            uid: Of the decision that this is itself.
+            made_at: In UTC, without a zone.
+
+        Returns:
+            The decision that was taken back; None where there is none.
+        """
+        return self._take_back(_find_last_act, annotator, "undo", uid, made_at)
+
+    def redo(self, annotator: str, *, uid: str, made_at: datetime) -> Decision | None:
+        """Take back a person's last undo, if she has decided nothing since; as `undo`."""
+        return self._take_back(_find_last_undo, annotator, "redo", uid, made_at)
+
+    def add(self, decisions: Sequence[Decision]) -> None:
+        """Add decisions of one feature that another ledger holds, none of which is here."""
+        made = self.list_decisions(decisions[0].key)
+        start = made[-1].number + 1 if made else 1
+        numbered = [replace(d, number=n) for n, d in enumerate(decisions, start)]
+        self._connection.execute(sa.insert(DECISIONS), [write_decision(d) for d in numbered])
+        self._bring_up_to_date([*made, *numbered])
+
+    def finish(self) -> None:
+        """Let readers know of what changed. Last of all: others who decide wait from here on."""
+        if self._has_changed:
+            count_change(self._connection, "decisions")
+
+    def is_queued(self, key: FeatureKey) -> bool:
+        """Say whether a run has seen a feature."""
+        found = sa.select(QUEUE.c.feature_key).where(QUEUE.c.feature_key == hash_key(key))
+        return self._connection.execute(found).first() is not None
+
+    def look_at(self, key: FeatureKey, annotator: str, *, now: float | None = None) -> bool:
+        """Keep a feature from being offered to others for `LOOK_SECONDS`.
+
+        Returns:
+            False where somebody else looks at it.
+        """
+        moment = time.time() if now is None else now
+        name = _LOOK + hash_key(key)
+        stale = sa.or_(LEASES.c.owner == annotator, LEASES.c.until <= moment)
+        self._connection.execute(sa.delete(LEASES).where(LEASES.c.key.startswith(_LOOK), stale))
+        looked = (
+            INSERTS[self._dialect](LEASES)
+            .on_conflict_do_nothing(index_elements=[LEASES.c.key])
+            .returning(LEASES.c.key)
+        )
+        lease = {"key": name, "owner": annotator, "until": moment + LOOK_SECONDS}
+        return self._connection.execute(looked, lease).scalar() is not None
+
+    def _take_back(
+        self, find: _Find, annotator: str, act: Act, uid: str, made_at: datetime
+    ) -> Decision | None:
+        rows = self._connection.execute(_BY_PERSON, {"asked": annotator}).mappings()
+        target = find(read_decision(row) for row in rows)
+        rows.close()
+        if target is None:
+            return None
+        taking = Decision(uid, target.key, annotator, act, made_at, target=target.uid)
+        while True:
+            made = self.list_decisions(target.key)
+            numbered = replace(taking, number=made[-1].number + 1)
+            if self._append(numbered):
+                self._bring_up_to_date([*made, numbered])
+                return target
+
+    def _append(self, decision: Decision) -> bool:
+        insert = _APPEND[self._dialect]
+        return self._connection.execute(insert, write_decision(decision)).scalar() is not None
+
+    def list_decisions(self, key: FeatureKey) -> list[Decision]:
+        """List all decisions about a feature, first to last."""
+        rows = self._connection.execute(_BY_FEATURE, {"asked": hash_key(key)}).mappings()
+        return [read_decision(row) for row in rows]
+
+    def _bring_up_to_date(self, decisions: Sequence[Decision]) -> None:
+        """Work out where people stand on a feature, and what that comes to."""
+        self._has_changed = True
+        key, holding = decisions[0].key, drop_undone(decisions)
+        for annotator in {d.annotator for d in decisions}:
+            standing = find_standing(annotator, [d for d in holding if d.annotator == annotator])
+            self._keep_standing(key, standing)
+        verdict = find_verdict(decisions)
+        self._keep_verdict(key, verdict)
+        agreed = verdict is not None and verdict.label is not None
+        marked = sa.update(QUEUE).where(QUEUE.c.feature_key == hash_key(key))
+        self._connection.execute(marked.values(decided=agreed))
+
+    def _keep_standing(self, key: FeatureKey, standing: Standing) -> None:
+        row = asdict(standing) | {"feature_key": hash_key(key)}
+        del row["comments"]
+        self._connection.execute(_RENEW_STANDING[self._dialect], row)
+
+    def _keep_verdict(self, key: FeatureKey, verdict: Verdict | None) -> None:
+        if verdict is None:
+            gone = sa.delete(VERDICTS).where(VERDICTS.c.feature_key == hash_key(key))
+            self._connection.execute(gone)
+            return
+        row = write_key(key) | asdict(verdict) | {"annotators": list(verdict.annotators)}
+        self._connection.execute(_RENEW_VERDICT[self._dialect], row)
+
+
+def _find_last_act(latest_first: Iterator[Decision]) -> Decision | None:
+    gone: set[str] = set()
+    for decision in latest_first:
+        if decision.act in ("undo", "redo"):
+            gone |= set() if decision.uid in gone else {decision.target}
+        elif decision.uid not in gone:
+            return decision
+    return None
+
+
+def _find_last_undo(latest_first: Iterator[Decision]) -> Decision | None:
+    gone: set[str] = set()
+    for decision in latest_first:
+        if decision.uid in gone:
+            continue
+        if decision.act == "redo":
+            gone.add(decision.target)
+        else:
+            return decision if decision.act == "undo" else None
+    return None
+
+
+def _report_conflict(visible: Sequence[Decision], seen: int) -> ConflictError:
+    newer = [d for d in visible if d.number > seen]
+    if not newer:
+        return ConflictError("the feature was decided otherwise than this page knows")
+    last = newer[-1]
+    said = f"{last.act} {last.label!r}" if last.label else last.act
+    return ConflictError(
+        f"{last.annotator} decided meanwhile: {said}",
+        remedy="Look at the feature again before deciding",
+    )

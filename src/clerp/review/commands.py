@@ -1,0 +1,227 @@
+"""`clerp review`: the page where people name features, and decisions in and out."""
+
+import getpass
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from clerp.config import resolve_settings
+from clerp.errors import LedgerError, UsageError
+from clerp.terminal import tell, write_json
+
+if TYPE_CHECKING:
+    from typer import Context
+
+    from clerp.ledger import Ledger
+    from clerp.ledger.record import QueueStatus
+    from clerp.review.session import Task
+    from clerp.router import Tier
+else:
+    # What typer hands over is no typer.Context but this, and tests check types.
+    Context = typer.Context.__base__
+
+app = typer.Typer(
+    help="Name in the browser what machines could not, and check what they named.",
+    invoke_without_command=True,
+)
+
+MAX_GUIDELINE = 100_000
+"""Bytes."""
+_TASKS = ("labels", "roles")
+_STATUSES = ("needs_review", "abstained", "failed", "labeled")
+
+LedgerPlace = Annotated[
+    str | None, typer.Option(help="File or URL of the durable record: clerp.db.")
+]
+
+
+@app.callback()
+def review(
+    context: Context,
+    ledger: LedgerPlace = None,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port on this machine; 0: a free one.")
+    ] = 8047,
+    annotator: Annotated[
+        str | None,
+        typer.Option("--as", help="Your name, as decisions bear it. Default: your login."),
+    ] = None,
+    task: Annotated[
+        str, typer.Option(help="labels, or roles: only the role of each feature is asked for.")
+    ] = "labels",
+    blind: Annotated[
+        bool, typer.Option("--blind", help="Show what clerp proposes only once you have judged.")
+    ] = False,
+    review_cover: Annotated[
+        float,
+        typer.Option(
+            min=0, max=1, help="Stop where names beyond doubt cover this part of influence."
+        ),
+    ] = 0.8,
+    overlap: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Part of the features that several people judge, blind."),
+    ] = 0.0,
+    annotators: Annotated[
+        int, typer.Option(min=2, help="How many people judge each feature of the overlap.")
+    ] = 2,
+    graph: Annotated[list[str] | None, typer.Option(help="Only features of this graph.")] = None,
+    tier: Annotated[list[int] | None, typer.Option(min=1, max=3, help="Only this tier.")] = None,
+    layer: Annotated[list[int] | None, typer.Option(min=0, help="Only this layer.")] = None,
+    status: Annotated[
+        list[str] | None, typer.Option(help=f"Only this status: {', '.join(_STATUSES)}.")
+    ] = None,
+    reason: Annotated[str, typer.Option(help="Only features whose reason holds this text.")] = "",
+    artefacts: Annotated[
+        bool, typer.Option("--artefacts", help="Artefacts, too, after all others.")
+    ] = False,
+    guideline: Annotated[
+        Path | None, typer.Option(help="Text file to judge by, shown beside every feature.")
+    ] = None,
+    browser: Annotated[
+        bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")
+    ] = True,
+) -> None:
+    """Open the review page; Ctrl-C ends it. Every decision is on disk when the next page shows."""
+    if context.invoked_subcommand is not None:
+        return
+    from clerp.ledger.review_reads import QueueFilter
+    from clerp.review.order import Overlap
+    from clerp.review.session import Choice, ReviewSession
+    from clerp.review.web.app import build_app
+    from clerp.review.web.security import Access
+    from clerp.review.web.server import serve
+
+    wanted = QueueFilter(
+        graphs=tuple(graph or ()),
+        tiers=tuple(cast("Tier", number) for number in tier or ()),
+        layers=tuple(layer or ()),
+        statuses=tuple(cast("QueueStatus", s) for s in _check(status or (), _STATUSES, "status")),
+        reason=reason,
+        with_artefacts=artefacts,
+    )
+    (chosen_task,) = _check([task], _TASKS, "task")
+    choice = Choice(
+        annotator=_name_annotator(annotator),
+        task=cast("Task", chosen_task),
+        is_blind=blind,
+        wanted=wanted,
+        cover=review_cover,
+        overlap=Overlap(overlap, annotators),
+        guideline=_read_guideline(guideline),
+    )
+    with _open(ledger) as opened:
+        session = ReviewSession(opened, choice)
+        _tell_of_queue(session.count_items(), graph)
+        access = Access()
+        page = build_app(session, access)
+        serve(page, port, lambda at: _announce(access.make_link(at), opens=browser))
+
+
+@app.command("export")
+def export(
+    out: Annotated[Path, typer.Argument(help="File to write, .jsonl or .csv.")],
+    ledger: LedgerPlace = None,
+    roles: Annotated[
+        bool,
+        typer.Option("--roles", help="Only roles, as clerp evaluate roles --truth reads them."),
+    ] = False,
+) -> None:
+    """Write all decisions to a file."""
+    from clerp.review.exchange import export_decisions, export_roles
+
+    with _open(ledger) as opened:
+        n = (export_roles if roles else export_decisions)(opened, out)
+    tell(f"Written: {out} ({n} {'roles' if roles else 'decisions'})")
+
+
+@app.command("import")
+def import_(
+    path: Annotated[Path, typer.Argument(help="File of decisions, .jsonl or .csv.")],
+    ledger: LedgerPlace = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Write the outcome as JSON.")] = False,
+) -> None:
+    """Add the decisions of a file that the ledger has not; again, it adds nothing."""
+    from clerp.ledger import open_ledger
+    from clerp.review.exchange import import_decisions
+
+    # A fresh clone has none yet.
+    with open_ledger(_find_place(ledger)) as opened:
+        done = import_decisions(opened, path, now=datetime.now(UTC).replace(tzinfo=None))
+    if as_json:
+        conflicts = [asdict(c) | {"feature": str(c.feature.feature)} for c in done.conflicts]
+        write_json([asdict(done) | {"conflicts": conflicts}])
+    tell(f"{done.added} decisions added, {done.known} known already")
+    if done.unseen:
+        tell(f"{done.unseen} features are of no graph that this ledger knows; they wait for one")
+    for conflict in done.conflicts:
+        tell(
+            f"conflict, left out: {conflict.annotator} on {conflict.feature.feature}: here "
+            f"{conflict.here or 'taken back'}, in the file {conflict.there or 'taken back'}"
+        )
+    if done.conflicts:
+        raise typer.Exit(2)
+
+
+def _open(place: str | None) -> "Ledger":
+    from clerp.ledger import mask_password, open_ledger
+
+    chosen = _find_place(place)
+    if "://" not in chosen and not Path(chosen).exists():
+        raise LedgerError(
+            "there is no such ledger",
+            where=mask_password(chosen),
+            remedy="Name that of clerp label with --ledger",
+        )
+    return open_ledger(chosen)
+
+
+def _find_place(place: str | None) -> str:
+    return resolve_settings({"ledger": place}).settings.ledger
+
+
+def _check(given: Sequence[str], known: Sequence[str], name: str) -> Sequence[str]:
+    for value in given:
+        if value not in known:
+            raise UsageError(f"there is no {name} {value!r}", remedy=f"Known: {', '.join(known)}")
+    return given
+
+
+def _name_annotator(given: str | None) -> str:
+    name = (getpass.getuser() if given is None else given).strip()
+    if not name or len(name) > 100 or not name.isprintable():
+        raise UsageError("the name of who decides is not 1 to 100 characters", where="--as")
+    return name
+
+
+def _read_guideline(path: Path | None) -> str:
+    if path is None:
+        return ""
+    from clerp.errors import EvidenceError
+    from clerp.evidence.storage import describe, read_file
+
+    try:
+        return read_file(path, MAX_GUIDELINE).decode()
+    except (EvidenceError, OSError, UnicodeDecodeError) as fault:
+        raise UsageError(
+            f"cannot be read: {describe(fault)}", where=str(path), remedy="Name a text file"
+        ) from fault
+
+
+def _tell_of_queue(n_items: int, graphs: list[str] | None) -> None:
+    if n_items == 0:
+        where = f" of {', '.join(graphs)}" if graphs else ""
+        tell(f"The queue{where} holds nothing of what was chosen: run clerp label with this ledger")
+
+
+def _announce(address: str, *, opens: bool) -> None:
+    import webbrowser
+
+    tell(f"Review: {address}")
+    tell("The address lets one browser in, once. Ctrl-C ends the page.")
+    if opens:
+        webbrowser.open(address)

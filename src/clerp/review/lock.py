@@ -1,0 +1,117 @@
+"""What people decided, which no run changes."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from clerp.evidence import EvidenceGap, FeatureEvidence
+from clerp.feature import FeatureId
+from clerp.graph import AttributionGraph, TranscoderIdentity
+from clerp.graph.shape import RecordedFeature
+from clerp.labels import Label, clean_comment, clean_label
+from clerp.ledger import FeatureKey, Ledger, TranscoderSet
+from clerp.ledger.decision import GivenRole, Verdict
+from clerp.outcome import LabeledFeature
+from clerp.report.rows import make_visible
+from clerp.router import TIERS, Route
+
+METHOD = "review"
+"""Of labels that people gave."""
+
+Known = Mapping[FeatureId, FeatureEvidence | EvidenceGap]
+
+
+def find_verdicts(
+    graphs: Sequence[AttributionGraph], known: Known, ledger: Ledger
+) -> dict[FeatureId, Verdict]:
+    """Find what people agreed on about the features of graphs.
+
+    The ledger knows; of what it does not know, graphs that clerp labelled tell.
+
+    Args:
+        graphs: Graphs of one transcoder set.
+        known: Evidence of all their features.
+        ledger: Where decisions are kept.
+
+    Raises:
+        LedgerError: The ledger could not be read.
+    """
+    identity = graphs[0].transcoder_identity
+    with ledger.reading_review() as reads:
+        decided = reads.list_verdicts(TranscoderSet(identity.name, identity.revision or ""))
+    found = dict(_read_records(graphs, known))
+    for feature, evidence in known.items():
+        verdict = decided.get(make_key(identity, feature, evidence))
+        if verdict is not None and verdict.state == "agreed":
+            found[feature] = verdict
+    return found
+
+
+def make_key(
+    identity: TranscoderIdentity, feature: FeatureId, evidence: FeatureEvidence | EvidenceGap
+) -> FeatureKey:
+    """Name a feature by what makes it the same one in every graph."""
+    digest = evidence.digest if isinstance(evidence, FeatureEvidence) else ""
+    transcoders = TranscoderSet(identity.name, identity.revision or "")
+    return FeatureKey(transcoders, feature, digest if identity.is_local else "")
+
+
+def override_route(route: Route, verdict: Verdict) -> Route:
+    """Give a route the role that people agreed on, if they did."""
+    if not verdict.role or verdict.role == route.role:
+        return route
+    said = f"review: {verdict.role}; the rule said {route.role}: {route.reason}"
+    return replace(
+        route,
+        role=verdict.role,
+        tier=TIERS[verdict.role],
+        escalated_from=None,
+        reason=said,
+        steps=(*route.steps, said),
+    )
+
+
+def make_reviewed(
+    route: Route, evidence: FeatureEvidence | EvidenceGap, verdict: Verdict
+) -> LabeledFeature | None:
+    """Make the outcome of a feature whose label people agreed on; None where they did not."""
+    if verdict.label is None:
+        return None
+    people = ", ".join(verdict.annotators)
+    reason = f"reviewed by {people}" + ("" if verdict.label else ": no name fits")
+    return LabeledFeature(
+        feature=route.feature,
+        route=route,
+        status="reviewed",
+        label=Label(verdict.label, METHOD, "high", reason) if verdict.label else None,
+        reason=reason,
+        method=METHOD,
+        hint="",
+        evidence_digest=evidence.digest if isinstance(evidence, FeatureEvidence) else "",
+        details={"reviewers": people, "reviewed_role": verdict.role},
+    )
+
+
+def _read_records(
+    graphs: Sequence[AttributionGraph], known: Known
+) -> Iterator[tuple[FeatureId, Verdict]]:
+    for graph in graphs:
+        for feature in graph.features if graph.record else ():
+            recorded = graph.record.features.get(str(feature)) if graph.record else None
+            if recorded is None or recorded.status != "reviewed":
+                continue
+            evidence = known[feature]
+            digest = evidence.digest if isinstance(evidence, FeatureEvidence) else ""
+            # Under the same name, local features are others where their evidence is.
+            if graph.transcoder_identity.is_local and recorded.evidence_digest != digest:
+                continue
+            yield feature, _read_verdict(recorded)
+
+
+def _read_verdict(recorded: RecordedFeature) -> Verdict:
+    told = recorded.details.reviewed_role
+    role: GivenRole = ""
+    for known in TIERS:
+        role = known if known == told else role
+    # A file may have been edited.
+    reviewers = make_visible(clean_comment(recorded.details.reviewers))
+    return Verdict("agreed", clean_label(recorded.label), role, (reviewers,))

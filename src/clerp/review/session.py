@@ -1,0 +1,410 @@
+"""One person at the queue: what comes next, what is shown of it, and what is decided."""
+
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from math import inf
+from statistics import median
+from typing import Literal, cast, get_args
+
+from clerp.errors import UnknownItemError, UsageError
+from clerp.labels import clean_comment, clean_label
+from clerp.ledger import Ledger, QueueItem
+from clerp.ledger.decision import Act, Decision, GivenRole, find_standings
+from clerp.ledger.queue import hash_key
+from clerp.ledger.review_reads import QueueFilter, ReviewReads
+from clerp.review.agreement import RoleAgreement, measure_agreement
+from clerp.review.item import DisputedItem, ListedItem, Place, ReviewItem
+from clerp.review.names import NamesInUse
+from clerp.review.order import Judged, Overlap, QueueOrder
+from clerp.review.reading import build_item
+from clerp.router import Role
+
+Task = Literal["labels", "roles"]
+
+_N_PACES = 20
+_LONGEST_PACE = 600.0
+"""Seconds; who takes longer was away."""
+_NAMES_SECONDS = 10.0
+"""For which names in use are not read again."""
+MAX_COMMENT = 2_000
+"""Characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What one person is asked, and of which features."""
+
+    annotator: str
+    task: Task = "labels"
+    """`roles`: only the role is asked for."""
+    is_blind: bool = False
+    """Nothing of what clerp proposes is shown of a feature before it is judged."""
+    wanted: QueueFilter = field(default_factory=QueueFilter)
+    cover: float = 0.8
+    """Part of influence, 0 to 1, that names beyond doubt should cover in the end."""
+    overlap: Overlap = field(default_factory=Overlap)
+    guideline: str = ""
+    """Shown beside every feature."""
+
+
+class ReviewSession:
+    """One person at the queue of a ledger. Everything decided is on disk when a method returns."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        choice: Choice,
+        *,
+        now: Callable[[], float] = time.time,
+        make_uid: Callable[[], str] = lambda: uuid.uuid4().hex,
+    ) -> None:
+        self.choice = choice
+        self._ledger = ledger
+        self._now = now
+        self._make_uid = make_uid
+        self._counts: dict[str, int] | None = None
+        self._order = QueueOrder((), choice.cover)
+        self._judged = Judged(choice.annotator, (), {}, by_role=choice.task == "roles")
+        self._names = NamesInUse(())
+        self._names_until = -inf
+        self._paces: Sequence[float] = ()
+
+    @property
+    def annotator(self) -> str:
+        """Who decides."""
+        return self.choice.annotator
+
+    @property
+    def task(self) -> Task:
+        """What is asked."""
+        return self.choice.task
+
+    @property
+    def is_blind(self) -> bool:
+        """Whether proposals are held back."""
+        return self.choice.is_blind
+
+    @property
+    def guideline(self) -> str:
+        """What to judge by."""
+        return self.choice.guideline
+
+    def find_next(self, after: str | None = None) -> str | None:
+        """Return the feature to judge next; skipped ones come after all others.
+
+        Features that somebody else has open are left to her.
+
+        Args:
+            after: One that is not wanted again now.
+
+        Raises:
+            LedgerError: The ledger could not be read or written.
+        """
+        with self._ledger.reading_review() as reads:
+            self._refresh(reads)
+            elsewhere = reads.list_looked_at(self.annotator, self._now())
+        within = self._order.entries[: self._order.n_within]
+        open_ = [e.item for e in within if self._judged.needs(e.item, self.choice.overlap)]
+        last = [item for item in open_ if item == after]
+        for skipped in (False, True):
+            for item in open_:
+                if self._judged.is_skipped(item) is not skipped or item == after:
+                    continue
+                if self.choice.overlap.has(item) or item not in elsewhere:
+                    return item
+        return last[0] if last else None
+
+    def find_neighbour(self, item: str, step: int) -> str | None:
+        """Return the feature so many places further on in the queue, judged or not.
+
+        Raises:
+            LedgerError: The ledger could not be read.
+        """
+        with self._ledger.reading_review() as reads:
+            self._refresh(reads)
+        place = self._order.places.get(item, -1) + step
+        return self._order.entries[place].item if 0 <= place < len(self._order.entries) else None
+
+    def show(self, item: str) -> ReviewItem:
+        """Return all that the person may see of a feature, which is not offered to others now.
+
+        Raises:
+            UnknownItemError: It is not in the queue.
+            LedgerError: The ledger could not be read or written.
+        """
+        with self._ledger.reading_review() as reads:
+            self._refresh(reads)
+            shown = self._build(reads, item)
+        if not self.choice.overlap.has(item) and not self._judged.has_own(item):
+            with self._ledger.reviewing() as writes:
+                writes.look_at(shown.key, self.annotator, now=self._now())
+        return shown
+
+    def place(self, item: str) -> Place:
+        """Say where a feature is in the queue, and how far the person has come.
+
+        Raises:
+            LedgerError: The ledger could not be read.
+        """
+        with self._ledger.reading_review() as reads:
+            self._refresh(reads)
+        order, overlap = self._order, self.choice.overlap
+        within = order.entries[: order.n_within]
+        n_judged = sum(not self._judged.needs(entry.item, overlap) for entry in within)
+        pace = median(self._paces) if self._paces else None
+        return Place(
+            position=order.places.get(item, -1) + 1,
+            n_items=len(within),
+            n_judged=n_judged,
+            share_named=self._measure_named(),
+            seconds_left=None if pace is None else pace * (len(within) - n_judged),
+        )
+
+    def decide(
+        self,
+        item: str,
+        *,
+        act: Act,
+        seen: int,
+        label: str = "",
+        role: GivenRole = "",
+        comment: str = "",
+        seconds: float | None = None,
+    ) -> ReviewItem:
+        """Record what the person decided.
+
+        Args:
+            item: Which feature.
+            act: What was done; undoing is `undo`'s affair.
+            seen: `ReviewItem.seen` of what was looked at.
+            label: For `edit`.
+            role: For `role`; may come with `accept` and `edit`.
+            comment: In one's own words.
+            seconds: Since the feature was shown.
+
+        Returns:
+            The feature as it is now.
+
+        Raises:
+            UsageError: The act lacks what it needs.
+            ConflictError: Somebody decided since.
+            UnknownItemError: The feature is not in the queue.
+            LedgerError: The ledger could not be written.
+        """
+        with self._ledger.reading_review() as reads:
+            self._refresh(reads)
+            before = self._build(reads, item)
+            queued = self._find(reads, item)
+        whose = self.annotator if self._hides(item) else None
+        decision = Decision(
+            uid=self._make_uid(),
+            key=before.key,
+            annotator=self.annotator,
+            act=act,
+            made_at=self._tell_time(),
+            label=_check_label(act, label, queued.label),
+            role=_check_role(act, role),
+            comment=_check_comment(act, comment),
+            proposal=queued.label,
+            is_blind=before.is_blind,
+            is_settling=any(s.judgement or s.role for s in before.others),
+            seconds=None if seconds is None else min(max(seconds, 0.0), _LONGEST_PACE),
+        )
+        with self._ledger.reviewing() as writes:
+            writes.decide(decision, seen=seen, of=whose)
+        with self._ledger.reading_review() as reads:
+            self._refresh(reads)
+            return self._build(reads, item)
+
+    def undo(self) -> str | None:
+        """Take the person's last decision back.
+
+        Returns:
+            The feature that it was about; None where there is none.
+
+        Raises:
+            LedgerError: The ledger could not be written.
+        """
+        with self._ledger.reviewing() as writes:
+            taken = writes.undo(self.annotator, uid=self._make_uid(), made_at=self._tell_time())
+        return None if taken is None else hash_key(taken.key)
+
+    def redo(self) -> str | None:
+        """Take the person's last `undo` back, if nothing was decided since; as `undo`."""
+        with self._ledger.reviewing() as writes:
+            taken = writes.redo(self.annotator, uid=self._make_uid(), made_at=self._tell_time())
+        return None if taken is None else hash_key(taken.key)
+
+    def list_items(self, *, limit: int, offset: int) -> list[ListedItem]:
+        """List features in the order of the queue.
+
+        Raises:
+            LedgerError: The ledger could not be read.
+        """
+        with self._ledger.reading_review() as reads:
+            self._refresh(reads)
+            chosen = [entry.item for entry in self._order.entries[offset : offset + limit]]
+            return [self._list(item, row) for item, row in self._pair(reads, chosen)]
+
+    def count_items(self) -> int:
+        """Return how many features `list_items` lists.
+
+        Raises:
+            LedgerError: The ledger could not be read.
+        """
+        with self._ledger.reading_review() as reads:
+            self._refresh(reads)
+        return len(self._order.entries)
+
+    def list_disputes(self) -> list[DisputedItem]:
+        """List the features about which people disagree, and who says what.
+
+        Those that this person has not judged yet are left out, so that she stays blind to others.
+
+        Raises:
+            LedgerError: The ledger could not be read.
+        """
+        with self._ledger.reading_review() as reads:
+            self._refresh(reads)
+            disputed = [item for item, state in self._judged.verdicts.items() if state != "agreed"]
+            chosen = sorted(item for item in disputed if not self._hides(item))
+            return [
+                DisputedItem(item, str(row.key.feature), find_standings(reads.list_decisions(item)))
+                for item, row in self._pair(reads, chosen)
+            ]
+
+    def suggest(self, typed: str, limit: int = 8) -> list[str]:
+        """List labels in use that hold what was typed, most used first.
+
+        Raises:
+            LedgerError: The ledger could not be read.
+        """
+        with self._ledger.reading_review() as reads:
+            self._refresh(reads)
+        return self._names.complete(typed, limit)
+
+    def agreement(self) -> list[RoleAgreement]:
+        """Measure how far people agree on roles.
+
+        Raises:
+            LedgerError: The ledger could not be read.
+        """
+        with self._ledger.reading_review() as reads:
+            return measure_agreement(reads.list_all_decisions())
+
+    def _refresh(self, reads: ReviewReads) -> None:
+        """Read again what others may have changed since it was read."""
+        counts = dict(reads.read_counts())
+        if counts == self._counts:
+            return
+        known = self._counts or {}
+        if self._counts is None or counts.get("queue") != known.get("queue"):
+            entries = reads.list_entries(self.choice.wanted)
+            self._order = QueueOrder(tuple(entries), self.choice.cover)
+        self._judged = Judged(
+            self.annotator,
+            reads.list_standings(),
+            reads.list_verdict_states(),
+            by_role=self.task == "roles",
+        )
+        self._paces = reads.list_paces(self.annotator, _N_PACES)
+        self._counts = counts
+        self._refresh_names(reads)
+
+    def _refresh_names(self, reads: ReviewReads) -> None:
+        # Names help, and a few that are new may be missing for a while: reading thousands takes
+        # longer than all the rest.
+        if self._now() >= self._names_until:
+            self._names = NamesInUse(reads.list_named())
+            self._names_until = self._now() + _NAMES_SECONDS
+
+    def _build(self, reads: ReviewReads, item: str) -> ReviewItem:
+        return build_item(
+            reads,
+            self._find(reads, item),
+            item,
+            annotator=self.annotator,
+            hides_proposal=self.is_blind and not self._judged.has_own(item),
+            hides_others=self._hides(item),
+            names=self._names,
+        )
+
+    def _find(self, reads: ReviewReads, item: str) -> QueueItem:
+        found = reads.find_item(item)
+        if found is None:
+            raise UnknownItemError(
+                "the queue has no such feature", remedy="Open the list, and choose one from there"
+            )
+        return found
+
+    def _hides(self, item: str) -> bool:
+        """Say whether the person must not see yet what others decided."""
+        is_shared = self.choice.overlap.has(item) or self.is_blind
+        return is_shared and not self._judged.has_own(item)
+
+    def _measure_named(self) -> float | None:
+        order = self._order
+        if order.total <= 0:
+            return None
+        agreed = {item for item, state in self._judged.verdicts.items() if state == "agreed"}
+        added = sum(e.share * e.uncertainty for e in order.entries if e.item in agreed)
+        return (order.covered + added) / order.total
+
+    def _pair(self, reads: ReviewReads, items: Sequence[str]) -> list[tuple[str, QueueItem]]:
+        return [(hash_key(row.key), row) for row in reads.find_items(items)]
+
+    def _list(self, item: str, row: QueueItem) -> ListedItem:
+        own = self._judged.own.get(item)
+        is_open = not (self.is_blind and not self._judged.has_own(item))
+        return ListedItem(
+            item=item,
+            feature=str(row.key.feature),
+            role=row.role if is_open else "",
+            tier=row.tier if is_open else None,
+            reason=row.reason if is_open else "",
+            label=row.label if is_open else "",
+            share=row.share,
+            judgement=own.judgement if own else "",
+            is_skipped=own is not None and own.is_skipped,
+            is_flagged=own is not None and own.is_flagged,
+        )
+
+    def _tell_time(self) -> datetime:
+        return datetime.fromtimestamp(self._now(), UTC).replace(tzinfo=None)
+
+
+def _check_label(act: Act, label: str, proposal: str) -> str:
+    if act == "accept":
+        if not proposal:
+            raise UsageError("there is no label to accept", remedy="Give one, or reject")
+        return proposal
+    if act != "edit":
+        return ""
+    cleaned = clean_label(label)
+    if not cleaned:
+        raise UsageError("nothing is left of the label", remedy="Write a name of 1 to 6 words")
+    return cleaned
+
+
+def _check_role(act: Act, role: str) -> GivenRole:
+    if act == "role" and not role:
+        raise UsageError("no role is given", remedy=f"One of: {', '.join(get_args(Role))}")
+    if role not in ("", *get_args(Role)):
+        raise UsageError(
+            f"there is no role {role!r}", remedy=f"One of: {', '.join(get_args(Role))}"
+        )
+    return cast(Role, role) if act in ("accept", "edit", "reject", "role") else ""
+
+
+def _check_comment(act: Act, comment: str) -> str:
+    cleaned = clean_comment(comment)
+    if act == "comment" and not cleaned:
+        raise UsageError("the comment is empty", remedy="Write one")
+    if len(cleaned) > MAX_COMMENT:
+        raise UsageError(
+            f"the comment has {len(cleaned)} characters", remedy=f"At most {MAX_COMMENT} are kept"
+        )
+    return cleaned

@@ -1,0 +1,119 @@
+"""Decisions on record: nothing is overwritten, nobody's decision is lost to another's."""
+
+from datetime import datetime
+
+import pytest
+from tests.unit.ledger.records import SET, make_item, queue
+
+from clerp.errors import ConflictError
+from clerp.feature import FeatureId
+from clerp.ledger import FeatureKey, Ledger
+from clerp.ledger.decision import Decision, Verdict
+from clerp.ledger.queue import hash_key
+
+KEY = make_item(7).key
+ITEM = hash_key(KEY)
+NOON = datetime(2026, 1, 2, 12)
+
+
+def make(uid: str, annotator: str = "ada", label: str = "Texas", **more: object) -> Decision:
+    return Decision(uid, KEY, annotator, "edit", NOON, label=label, **more)  # pyright: ignore[reportArgumentType]
+
+
+def decide(ledger: Ledger, decision: Decision, seen: int, of: str | None = None) -> Decision:
+    with ledger.reviewing() as writes:
+        return writes.decide(decision, seen=seen, of=of)
+
+
+def find_verdict(ledger: Ledger) -> Verdict | None:
+    with ledger.reading_review() as reads:
+        return reads.find_verdict(ITEM)
+
+
+def list_decisions(ledger: Ledger) -> list[Decision]:
+    with ledger.reading_review() as reads:
+        return reads.list_decisions(ITEM)
+
+
+def test_a_decision_comes_back_as_it_was_made(ledger: Ledger):
+    made = decide(ledger, make("a", comment="two\nlines", seconds=3.5, is_blind=True), 0)
+    assert made.number == 1
+    assert list_decisions(ledger) == [made]
+
+
+def test_a_decided_feature_leaves_the_queue_and_comes_back_with_an_undo(ledger: Ledger):
+    queue(ledger, make_item(7), make_item(8))
+    decide(ledger, make("a"), 0)
+    assert [item.key.feature.index for item in ledger.queued()] == [8]
+    with ledger.reviewing() as writes:
+        taken = writes.undo("ada", uid="b", made_at=NOON)
+    assert taken is not None
+    assert taken.uid == "a"
+    assert [item.key.feature.index for item in ledger.queued()] == [7, 8]
+    assert find_verdict(ledger) is None
+    with ledger.reviewing() as writes:
+        writes.redo("ada", uid="c", made_at=NOON)
+    assert find_verdict(ledger) == Verdict("agreed", "Texas", "", ("ada",))
+    assert [d.act for d in list_decisions(ledger)] == ["edit", "undo", "redo"]
+
+
+def test_who_has_not_seen_the_last_decision_is_told_whose_it_is(ledger: Ledger):
+    decide(ledger, make("a", "ada", "Texas"), 0)
+    with pytest.raises(ConflictError, match="ada decided meanwhile: edit 'Texas'"):
+        decide(ledger, make("b", "bob", "Austin"), 0)
+    assert [d.uid for d in list_decisions(ledger)] == ["a"]
+
+
+def test_who_is_blind_to_others_meets_no_conflict_with_them(ledger: Ledger):
+    decide(ledger, make("a", "ada", "Texas"), 0, of="ada")
+    made = decide(ledger, make("b", "bob", "Austin"), 0, of="bob")
+    assert made.number == 2
+    assert find_verdict(ledger) == Verdict("disputed", None, "", ("ada", "bob"))
+
+
+def test_a_second_tab_meets_the_decision_of_the_first(ledger: Ledger):
+    decide(ledger, make("a"), 0, of="ada")
+    with pytest.raises(ConflictError):
+        decide(ledger, make("b", label="Austin"), 0, of="ada")
+
+
+def test_undo_takes_back_one_after_another_and_leaves_others_alone(ledger: Ledger):
+    decide(ledger, make("a", label="one"), 0)
+    decide(ledger, make("b", label="two"), 1)
+    decide(ledger, make("x", "bob", "three", is_settling=True), 2)
+    taken: list[str] = []
+    for uid in ("c", "d", "e"):
+        with ledger.reviewing() as writes:
+            back = writes.undo("ada", uid=uid, made_at=NOON)
+        taken.append(back.uid if back else "")
+    assert taken == ["b", "a", ""]
+    assert find_verdict(ledger) == Verdict("agreed", "three", "", ("bob",))
+
+
+def test_nothing_is_redone_after_a_new_decision(ledger: Ledger):
+    decide(ledger, make("a", label="one"), 0)
+    with ledger.reviewing() as writes:
+        writes.undo("ada", uid="b", made_at=NOON)
+    decide(ledger, make("c", label="two"), 2)
+    with ledger.reviewing() as writes:
+        assert writes.redo("ada", uid="d", made_at=NOON) is None
+
+
+def test_a_decision_needs_no_run_that_saw_the_feature(ledger: Ledger):
+    decide(ledger, make("a"), 0)
+    with ledger.reading_review() as reads:
+        assert reads.list_verdicts(SET) == {KEY: Verdict("agreed", "Texas", "", ("ada",))}
+
+
+def test_a_feature_that_one_has_open_is_not_offered_to_others_for_a_while(ledger: Ledger):
+    other = FeatureKey(SET, FeatureId(3, 8))
+    with ledger.reviewing() as writes:
+        assert writes.look_at(KEY, "ada", now=100.0)
+        assert not writes.look_at(KEY, "bob", now=101.0)
+    with ledger.reading_review() as reads:
+        assert reads.list_looked_at("bob", now=101.0) == {ITEM}
+        assert reads.list_looked_at("ada", now=101.0) == set()
+    with ledger.reviewing() as writes:
+        assert writes.look_at(other, "ada", now=102.0)
+        assert writes.look_at(KEY, "bob", now=102.0)
+        assert writes.look_at(other, "bob", now=100_000.0)

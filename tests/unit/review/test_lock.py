@@ -1,0 +1,1 @@
+"""What people agreed on is what every later run says, in every graph with the feature."""

@@ -1,0 +1,296 @@
+"""One person, and two, at a queue."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import count
+
+import pytest
+from tests.unit.ledger.records import SET, make_item
+
+from clerp.errors import ConflictError, UnknownItemError, UsageError
+from clerp.ledger import Ledger, QueueItem, open_ledger
+from clerp.ledger.decision import GivenRole
+from clerp.ledger.queue import hash_key
+from clerp.ledger.record import Shown, Snapshot
+from clerp.ledger.review_reads import QueueFilter
+from clerp.review.order import Overlap
+from clerp.review.session import Choice, ReviewSession
+from clerp.review.snapshot import (
+    FeatureSnapshot,
+    GraphSnapshot,
+    NeighbourView,
+    NodeView,
+    OccurrenceSnapshot,
+    ProposalView,
+    encode,
+)
+from clerp.review.snapshot import Snapshot as Content
+
+PROPOSAL = ProposalView(
+    role="cross",
+    tier=2,
+    confidence="medium",
+    route_reason="cross leads",
+    steps=("cross leads",),
+    scores={},
+    margin=1.0,
+    p=0.01,
+    status="labeled",
+    label="US geography",
+    method="max-act-logits",
+    model="m-2026",
+    reason="places in the United States",
+    hint="Texas | is | Austin",
+    notes=(),
+    candidates=(),
+)
+
+
+def keep(content: Content) -> Snapshot:
+    return Snapshot(repr(content), lambda: encode(content))
+
+
+NAMED = make_item(
+    4, status="labeled", label="US geography", method="max-act-logits", uncertainty=0.5, share=0.2
+)
+ITEMS = [make_item(1, share=0.5), make_item(2, share=0.3), make_item(3, share=0.1), NAMED]
+ARTEFACT = make_item(5, role="artefact", status="abstained", share=0.9)
+
+
+def ident(item: QueueItem) -> str:
+    return hash_key(item.key)
+
+
+FIRST, SECOND, THIRD, FOURTH = (ident(item) for item in ITEMS)
+
+
+@pytest.fixture
+def ledger() -> Iterator[Ledger]:
+    features = {
+        item.key: keep(FeatureSnapshot(replace(PROPOSAL, label=item.label)))
+        for item in (*ITEMS, ARTEFACT)
+    }
+    neighbour = NeighbourView("feature", "3_4", 2.5)
+    node = NodeView("3_1_2", 2, 7.5, 41.0, 0.5)
+    occurrences = {(ITEMS[0].key, "dallas"): keep(OccurrenceSnapshot((node,), (neighbour,), ()))}
+    graphs = {"dallas": keep(GraphSnapshot("dallas", ("The", " capital", " of")))}
+    with open_ledger(":memory:") as opened:
+        opened.queue_features(
+            [*ITEMS, ARTEFACT],
+            transcoders=SET,
+            graphs=["dallas"],
+            run_id="run",
+            shown=Shown(features, occurrences, graphs),
+        )
+        yield opened
+
+
+def sit(ledger: Ledger, annotator: str = "ada", **choice: object) -> ReviewSession:
+    uids = count(1)
+    given = Choice(annotator, cover=1.0)
+    return ReviewSession(
+        ledger,
+        replace(given, **choice),
+        now=lambda: 1_000.0,
+        make_uid=lambda: f"{annotator}-{next(uids)}",
+    )
+
+
+def test_what_would_add_most_comes_first_and_artefacts_not_at_all(ledger: Ledger):
+    session = sit(ledger)
+    order: list[str] = []
+    while (item := session.find_next()) is not None:
+        order.append(item)
+        session.decide(item, act="reject", seen=0)
+    assert order == [FIRST, SECOND, THIRD, FOURTH]
+
+
+def test_a_skipped_feature_comes_again_after_all_others(ledger: Ledger):
+    session = sit(ledger)
+    session.decide(FIRST, act="skip", seen=0)
+    for item in (SECOND, THIRD, FOURTH):
+        assert session.find_next() == item
+        session.decide(item, act="reject", seen=0)
+    assert session.find_next() == FIRST
+    assert session.find_next(after=FIRST) == FIRST
+
+
+def test_the_place_in_the_queue_outlives_the_session(ledger: Ledger):
+    sit(ledger).decide(FIRST, act="edit", seen=0, label="Texas")
+    assert sit(ledger).find_next() == SECOND
+
+
+def test_the_stop_line_ends_the_queue(ledger: Ledger):
+    session = sit(ledger, cover=0.5)
+    session.decide(FIRST, act="reject", seen=0)
+    assert session.find_next() is None
+    assert session.place(FIRST).n_items == 1
+
+
+def test_a_feature_is_shown_with_its_neighbours_names(ledger: Ledger):
+    shown = sit(ledger).show(FIRST)
+    assert shown.snapshot is not None
+    assert shown.snapshot.proposal is not None
+    (occurrence,) = shown.occurrences
+    assert occurrence.graph.prompt_tokens == ("The", " capital", " of")
+    assert occurrence.occurrence.nodes[0].act_pct == 41.0
+    assert occurrence.names["3_4"].label == "US geography"
+    assert occurrence.names["3_4"].item == FOURTH
+
+
+def test_blind_shows_no_proposal_and_no_names_before_the_judgement(ledger: Ledger):
+    session = sit(ledger, is_blind=True)
+    before = session.show(FOURTH)
+    assert before.is_blind
+    assert before.snapshot is not None
+    assert before.snapshot.proposal is None
+    assert before.similar == ()
+    assert session.show(FIRST).occurrences[0].names == {}
+    assert "US geography" not in repr(session.list_items(limit=9, offset=0))
+    after = session.decide(FOURTH, act="edit", seen=0, label="states")
+    assert after.snapshot is not None
+    assert after.snapshot.proposal is not None
+    assert after.history[-1].is_blind
+
+
+def test_accepting_takes_the_proposal_and_needs_one(ledger: Ledger):
+    session = sit(ledger)
+    accepted = session.decide(FOURTH, act="accept", seen=0)
+    assert accepted.verdict is not None
+    assert accepted.verdict.label == "US geography"
+    with pytest.raises(UsageError, match="there is no label to accept"):
+        session.decide(FIRST, act="accept", seen=0)
+
+
+def test_a_label_is_cleaned_and_cannot_be_empty(ledger: Ledger):
+    session = sit(ledger)
+    shown = session.decide(FIRST, act="edit", seen=0, label=" <b>say\u202e Austin\n")
+    assert shown.own is not None
+    assert shown.own.label == "bsay Austin"
+    with pytest.raises(UsageError, match="nothing is left"):
+        session.decide(SECOND, act="edit", seen=0, label="\u200b \u202e")
+
+
+def test_two_people_are_not_offered_the_same_feature(ledger: Ledger):
+    ada, bob = sit(ledger, "ada"), sit(ledger, "bob")
+    ada.show(FIRST)
+    assert bob.find_next() == SECOND
+    ada.decide(FIRST, act="reject", seen=0)
+    assert ada.find_next() == SECOND
+
+
+def test_what_another_decided_meanwhile_is_a_conflict_and_nothing_is_lost(ledger: Ledger):
+    ada, bob = sit(ledger, "ada"), sit(ledger, "bob")
+    seen = bob.show(FIRST).seen
+    ada.decide(FIRST, act="edit", seen=0, label="Texas")
+    with pytest.raises(ConflictError, match="ada decided meanwhile: edit 'Texas'"):
+        bob.decide(FIRST, act="edit", seen=seen, label="Austin")
+    again = bob.show(FIRST)
+    assert [s.label for s in again.others] == ["Texas"]
+    settled = bob.decide(FIRST, act="edit", seen=again.seen, label="Austin")
+    assert settled.verdict is not None
+    assert (settled.verdict.state, settled.verdict.label) == ("agreed", "Austin")
+
+
+def test_on_the_overlap_people_are_blind_to_each_other_and_disagreements_are_listed(
+    ledger: Ledger,
+):
+    ada = sit(ledger, "ada", overlap=Overlap(1.0))
+    bob = sit(ledger, "bob", overlap=Overlap(1.0))
+    ada.decide(FIRST, act="edit", seen=0, label="Texas")
+    assert bob.find_next() == FIRST
+    shown = bob.show(FIRST)
+    assert (shown.others, shown.verdict, shown.seen) == ((), None, 0)
+    assert bob.list_disputes() == []
+    bob.decide(FIRST, act="edit", seen=0, label="Austin")
+    (dispute,) = bob.list_disputes()
+    assert [(s.annotator, s.label) for s in dispute.standings] == [
+        ("ada", "Texas"),
+        ("bob", "Austin"),
+    ]
+    both = bob.show(FIRST)
+    bob.decide(FIRST, act="edit", seen=both.seen, label="Texas")
+    assert bob.list_disputes() == []
+
+
+def test_undo_and_redo_name_the_feature(ledger: Ledger):
+    session = sit(ledger)
+    assert session.undo() is None
+    session.decide(FIRST, act="edit", seen=0, label="Texas")
+    assert session.undo() == FIRST
+    assert session.show(FIRST).own is None
+    assert session.find_next() == FIRST
+    assert session.redo() == FIRST
+    assert session.redo() is None
+    assert session.find_next() == SECOND
+
+
+def test_roles_are_a_task_of_their_own(ledger: Ledger):
+    session = sit(ledger, task="roles")
+    session.decide(FIRST, act="role", seen=0, role="cross")
+    assert session.find_next() == SECOND
+    assert sit(ledger, "ada").find_next() == FIRST
+    with pytest.raises(UsageError, match="no role is given"):
+        session.decide(SECOND, act="role", seen=0)
+
+
+def test_agreement_is_measured_on_what_both_gave_blind(ledger: Ledger):
+    ada = sit(ledger, "ada", task="roles", overlap=Overlap(1.0))
+    bob = sit(ledger, "bob", task="roles", overlap=Overlap(1.0))
+    given: dict[str, GivenRole] = {
+        FIRST: "input",
+        SECOND: "input",
+        THIRD: "output",
+        FOURTH: "output",
+    }
+    for item, role in given.items():
+        ada.decide(item, act="role", seen=0, role=role)
+        bob.decide(item, act="role", seen=0, role=role if item != FOURTH else "input")
+    everything = ada.agreement()[0]
+    assert (everything.annotators, everything.role, everything.n) == (("ada", "bob"), None, 4)
+    assert everything.kappa == pytest.approx(0.5)
+    by_role = {found.role: found for found in ada.agreement()}
+    assert by_role["input"].kappa == pytest.approx(0.5)
+    assert by_role["cross"].kappa is None
+
+
+def test_progress_counts_what_is_judged_and_named(ledger: Ledger):
+    session = sit(ledger)
+    before = session.place(FIRST)
+    assert (before.position, before.n_items, before.n_judged) == (1, 4, 0)
+    assert before.share_named == pytest.approx(0.1 / 1.1)
+    assert before.seconds_left is None
+    session.decide(FIRST, act="edit", seen=0, label="Texas", seconds=20.0)
+    after = session.place(SECOND)
+    assert after.n_judged == 1
+    assert after.share_named == pytest.approx(0.6 / 1.1)
+    assert after.seconds_left == pytest.approx(60.0)
+
+
+def test_labels_in_use_are_suggested(ledger: Ledger):
+    assert sit(ledger).suggest("geo") == ["US geography"]
+    assert sit(ledger).suggest("xyz") == []
+
+
+def test_a_filter_limits_the_queue(ledger: Ledger):
+    assert sit(ledger, wanted=QueueFilter(tiers=(2,))).find_next() is None
+    assert sit(ledger, wanted=QueueFilter(layers=(3,), graphs=("dallas",))).find_next() == FIRST
+    assert sit(ledger, wanted=QueueFilter(graphs=("oakland",))).find_next() is None
+    assert sit(ledger, wanted=QueueFilter(reason="COHERENT")).find_next() == FIRST
+    assert sit(ledger, wanted=QueueFilter(reason="%")).find_next() is None
+    only_named = sit(ledger, wanted=QueueFilter(statuses=("labeled",)))
+    assert only_named.find_next() == FOURTH
+    artefacts = sit(ledger, wanted=QueueFilter(with_artefacts=True))
+    assert len(artefacts.list_items(limit=10, offset=0)) == 5
+
+
+def test_an_item_that_is_not_in_the_queue_is_an_error(ledger: Ledger):
+    with pytest.raises(UnknownItemError):
+        sit(ledger).show("0" * 64)
+
+
+def test_a_run_that_ends_meanwhile_is_seen(ledger: Ledger):
+    session = sit(ledger)
+    assert session.find_next() == FIRST
+    ledger.queue_features([ITEMS[1]], transcoders=SET, graphs=["dallas"], run_id="next")
+    assert session.find_next() == SECOND
