@@ -139,6 +139,37 @@ def test_a_labelled_graph_brings_its_reviews_where_there_is_no_ledger(
     assert again.read_bytes() == out.read_bytes()
 
 
+def test_what_was_undone_here_does_not_come_back_from_a_labelled_graph(
+    graph: Path, ledger: Path, tmp_path: Path
+):
+    out = tmp_path / "out.json"
+    clerp.label(graph, ledger=ledger).write(out)
+    with open_ledger(str(ledger)) as opened:
+        session = ReviewSession(opened, Choice("ada"))
+        session.undo()
+        session.undo()
+    again = clerp.label(out, ledger=ledger)
+    assert {again[0, 10].status, again[1, 11].status} == {"labeled"}
+
+
+def test_one_graph_claims_no_review_for_another(graph: Path, ledger: Path, tmp_path: Path):
+    out, other = tmp_path / "out.json", tmp_path / "other.json"
+    clerp.label(graph, ledger=ledger).write(out)
+    other.write_text(out.read_text().replace('"US states"', '"another"'))
+    new = tmp_path / "new.db"
+    assert [g[0, 10].status for g in clerp.label([graph, out], ledger=new)] == ["labeled"] * 2
+    assert [g[0, 10].status for g in clerp.label([other, out], ledger=new)] == ["labeled"] * 2
+    assert [g[0, 10].status for g in clerp.label([out, out], ledger=new)] == ["reviewed"] * 2
+
+
+def test_options_before_a_subcommand_are_not_lost_without_a_word(
+    ledger: Path, tmp_path: Path, run: Run
+):
+    refused = run("review", "--ledger", ledger, "export", tmp_path / "x.csv")
+    assert refused.code == 1
+    assert "clerp review export ... --ledger" in refused.err
+
+
 def test_a_role_alone_decides_who_labels(graph: Path, tmp_path: Path):
     ledger = tmp_path / "clerp.db"
     clerp.label(graph, ledger=ledger)

@@ -11,14 +11,21 @@ Counted = Literal["queue", "decisions"]
 _COUNT = {
     name: insert.on_conflict_do_update(
         index_elements=[COUNTERS.c.name], set_={"value": COUNTERS.c.value + 1}
-    )
+    ).returning(COUNTERS.c.value)
     for name, insert in ((name, make(COUNTERS)) for name, make in INSERTS.items())
 }
 
 
-def count_change(connection: sa.Connection, name: Counted) -> None:
-    """Let readers know, once this is committed, that what they have read is old."""
-    connection.execute(_COUNT[connection.dialect.name], {"name": name, "value": 1})
+def count_change(connection: sa.Connection, name: Counted) -> int:
+    """Let readers know, once this is committed, that what they have read is old.
+
+    Others who count wait until then, so that counts are in the order in which changes are seen.
+
+    Returns:
+        The count.
+    """
+    counted = connection.execute(_COUNT[connection.dialect.name], {"name": name, "value": 1})
+    return counted.scalar_one()
 
 
 def read_counts(connection: sa.Connection) -> dict[str, int]:

@@ -7,7 +7,6 @@ Decisions are only ever added. Where one person stands (`Standing`) and what all
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum
 from typing import Literal
 
 from clerp.ledger.record import FeatureKey
@@ -22,13 +21,6 @@ GivenRole = Role | Literal[""]
 """Empty where none is given."""
 JUDGEMENTS: tuple[Act, ...] = ("accept", "edit", "reject")
 VerdictState = Literal["agreed", "disputed"]
-
-
-class _Disputed(Enum):
-    DISPUTED = "disputed"
-
-
-_DISPUTED = _Disputed.DISPUTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +57,11 @@ class Decision:
         """Whether it says what the feature's label is."""
         return self.act in JUDGEMENTS
 
+    @property
+    def is_said(self) -> bool:
+        """Whether it says something of the feature's label or role, or takes such a thing back."""
+        return self.is_judgement or self.act in ("role", "undo", "redo")
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -76,6 +73,9 @@ class Standing:
     role: GivenRole = ""
     is_skipped: bool = False
     is_flagged: bool = False
+    has_judged: bool = False
+    """Whether she ever judged it, or gave it a role, also where she took that back: from then on
+    nothing is held back from her."""
     comments: tuple[str, ...] = ()
 
 
@@ -95,24 +95,50 @@ class Verdict:
 def drop_undone(decisions: Sequence[Decision]) -> list[Decision]:
     """Return the decisions that hold, in order.
 
+    An `undo` takes back a decision that its own author made before it, a `redo` such an `undo`;
+    whatever else they name, they take nothing back.
+
     Args:
         decisions: In the order in which they were made.
     """
+    places = {decision.uid: place for place, decision in enumerate(decisions)}
     gone: set[str] = set()
     # An undo that was taken back itself takes nothing back.
-    for decision in reversed(decisions):
-        if decision.act in ("undo", "redo") and decision.uid not in gone:
+    for place, decision in reversed(list(enumerate(decisions))):
+        if decision.act not in ("undo", "redo") or decision.uid in gone:
+            continue
+        target = places.get(decision.target, place)
+        if target < place and _may_take_back(decision, decisions[target]):
             gone.add(decision.target)
     return [d for d in decisions if d.uid not in gone and d.act not in ("undo", "redo")]
 
 
-def find_standing(annotator: str, decisions: Iterable[Decision]) -> Standing:
-    """Say where a person stands after decisions of hers that hold, in order."""
+def _may_take_back(taking: Decision, target: Decision) -> bool:
+    if taking.annotator != target.annotator:
+        return False
+    return target.act == "undo" if taking.act == "redo" else target.act not in ("undo", "redo")
+
+
+def find_standings(decisions: Sequence[Decision]) -> tuple[Standing, ...]:
+    """Say where everybody stands on one feature, by name.
+
+    Args:
+        decisions: Of everybody, in the order in which they were made.
+    """
+    holding = drop_undone(decisions)
+    judges = {d.annotator for d in decisions if d.is_judgement or d.role}
+    return tuple(
+        _find_standing(person, [d for d in holding if d.annotator == person], person in judges)
+        for person in sorted({decision.annotator for decision in decisions})
+    )
+
+
+def _find_standing(person: str, holding: Iterable[Decision], has_judged: bool) -> Standing:
     judgement: Decision | None = None
     role: GivenRole = ""
     is_skipped = is_flagged = False
     comments: list[str] = []
-    for decision in decisions:
+    for decision in holding:
         if decision.is_judgement:
             judgement, is_skipped = decision, False
         if decision.act == "role":
@@ -123,73 +149,57 @@ def find_standing(annotator: str, decisions: Iterable[Decision]) -> Standing:
         if decision.comment:
             comments.append(decision.comment)
     return Standing(
-        annotator=annotator,
+        annotator=person,
         judgement=_name_judgement(judgement),
         label=judgement.label if judgement else "",
         role=role,
         is_skipped=is_skipped,
         is_flagged=is_flagged,
+        has_judged=has_judged,
         comments=tuple(comments),
-    )
-
-
-def find_standings(decisions: Sequence[Decision]) -> tuple[Standing, ...]:
-    """Say where everybody stands on one feature, by name.
-
-    Args:
-        decisions: Of everybody, in the order in which they were made.
-    """
-    holding = drop_undone(decisions)
-    people = sorted({decision.annotator for decision in holding})
-    return tuple(
-        find_standing(person, [d for d in holding if d.annotator == person]) for person in people
     )
 
 
 def find_verdict(decisions: Sequence[Decision]) -> Verdict | None:
     """Say what the decisions about one feature come to; None while nobody has judged.
 
-    Who settles, in sight of what the others decided, has the last word. Otherwise people agree on
-    a name where all give the same, in whatever case, or all say that none fits, and on a role
-    where no two give different ones.
+    Who settles, in sight of what the others decided, has the last word about what was said until
+    then. Otherwise people agree on a name where all give the same, in whatever case, or all say
+    that none fits, and on a role where no two give different ones.
 
     Args:
-        decisions: Of everybody, in the order in which they were made.
+        decisions: Of everybody, in the order in which they were recorded.
     """
-    holding = drop_undone(decisions)
-    standings = [s for s in find_standings(decisions) if s.judgement or s.role]
-    if not standings:
+    # Ledgers that exchange decisions record them in different orders.
+    holding = sorted(drop_undone(decisions), key=lambda d: d.made_at)
+    labels = _find_said([d for d in holding if d.is_judgement])
+    roles = _find_said([d for d in holding if d.role])
+    if not labels and not roles:
         return None
-    settling = [d for d in holding if d.is_settling]
-    label = _agree_on_label(standings, settling)
-    role = _agree_on_role(standings, settling)
-    annotators = tuple(sorted(standing.annotator for standing in standings))
-    if label is _DISPUTED or role is _DISPUTED:
+    given_labels = {person: d.label for person, d in labels.items()}
+    given_roles: dict[str, GivenRole] = {person: d.role for person, d in roles.items()}
+    annotators = tuple(sorted(labels.keys() | roles.keys()))
+    if _differ(label.casefold() for label in given_labels.values()) or _differ(
+        given_roles.values()
+    ):
         return Verdict("disputed", None, "", annotators)
-    return Verdict("agreed", label, role, annotators)
+    agreed_roles: list[GivenRole] = [*given_roles.values(), ""]
+    label = next(iter(given_labels.values()), None)
+    return Verdict("agreed", label, agreed_roles[0], annotators)
 
 
-def _agree_on_label(
-    standings: Sequence[Standing], settling: Sequence[Decision]
-) -> "str | _Disputed | None":
-    if last := [d for d in settling if d.is_judgement]:
-        return last[-1].label
-    given = [standing.label for standing in standings if standing.judgement]
-    if len({label.casefold() for label in given}) > 1:
-        return _DISPUTED
-    return given[0] if given else None
+def _find_said(made: Sequence[Decision]) -> dict[str, Decision]:
+    """Return what stands of each person: all that was said since it was last settled."""
+    said: dict[str, Decision] = {}
+    for decision in made:
+        if decision.is_settling:
+            said.clear()
+        said[decision.annotator] = decision
+    return said
 
 
-def _agree_on_role(
-    standings: Sequence[Standing], settling: Sequence[Decision]
-) -> "GivenRole | _Disputed":
-    settled: list[GivenRole] = [d.role for d in settling if d.role]
-    if settled:
-        return settled[-1]
-    given: list[GivenRole] = [standing.role for standing in standings if standing.role]
-    if len(set(given)) > 1:
-        return _DISPUTED
-    return given[0] if given else ""
+def _differ(given: Iterable[str]) -> bool:
+    return len(set(given)) > 1
 
 
 def _name_judgement(decision: Decision | None) -> Judgement:

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from sqlalchemy.schema import CreateColumn
 
-from clerp.ledger.tables import ANSWERS, QUEUE, SCHEMA_VERSION, VERSIONS
+from clerp.ledger.tables import ANSWERS, QUEUE, QUEUE_BY_FEATURE, SCHEMA_VERSION, VERSIONS
 
 _ADDED = {
     2: (
@@ -22,5 +22,7 @@ def migrate(connection: sa.Connection) -> None:
         for added in _ADDED[version]:
             column = CreateColumn(added).compile(dialect=connection.dialect)
             connection.execute(sa.DDL(f"ALTER TABLE {added.table.name} ADD COLUMN {column}"))
+    if found < 3:
+        QUEUE_BY_FEATURE.create(connection, checkfirst=True)
     if found < SCHEMA_VERSION:
         connection.execute(sa.update(VERSIONS).values(version=SCHEMA_VERSION))

@@ -12,6 +12,11 @@ from clerp.ledger.record import WAITING, FeatureKey, QueueItem, TranscoderSet
 from clerp.ledger.tables import QUEUE
 
 IS_OPEN = QUEUE.c.decided.is_(False)
+KEY_COLUMNS = (
+    *("feature_key", "transcoder_set", "revision", "layer", "feature_index", "kind"),
+    "identity_digest",
+)
+"""Of every table that is about features."""
 
 
 def make_row(item: QueueItem, run_id: str) -> dict[str, object]:

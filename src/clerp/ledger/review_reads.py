@@ -8,9 +8,9 @@ import sqlalchemy as sa
 
 from clerp.feature import FeatureId
 from clerp.ledger.counters import read_counts
-from clerp.ledger.decision import Decision, Judgement, Verdict, VerdictState
+from clerp.ledger.decision import Decision, Judgement, Verdict
 from clerp.ledger.decision_rows import read_decision, read_verdict
-from clerp.ledger.queue import read_item, read_key
+from clerp.ledger.queue import KEY_COLUMNS, read_item, read_key
 from clerp.ledger.record import FeatureKey, QueueItem, QueueStatus, TranscoderSet
 from clerp.ledger.snapshots import select_graph_snapshot, select_snapshots
 from clerp.ledger.tables import (
@@ -30,6 +30,7 @@ _STANDINGS = sa.select(
     STANDINGS.c.role,
     STANDINGS.c.is_skipped,
     STANDINGS.c.is_flagged,
+    STANDINGS.c.has_judged,
 )
 
 
@@ -68,16 +69,20 @@ class StandingEntry:
     role: str
     is_skipped: bool
     is_flagged: bool
+    has_judged: bool
+    """Whether she ever did, also where she took it back."""
 
 
 @dataclass(frozen=True, slots=True)
 class NamedFeature:
-    """A feature of the queue and the name that it goes by."""
+    """A feature of the queue and its names."""
 
     item: str
     feature: FeatureId
-    label: str
-    """A person's where there is one, else clerp's; empty without one."""
+    proposed: str
+    """clerp's; empty without one."""
+    decided: str | None
+    """What people agreed on, empty where no name fits; None where they did not."""
 
 
 _Names: TypeAlias = "sa.Select[Any, Any, Any, Any, Any, Any]"
@@ -113,14 +118,36 @@ class ReviewReads:
         )
         return [QueueEntry(*row) for row in self._connection.execute(listed)]
 
-    def list_standings(self) -> list[StandingEntry]:
-        """List where everybody stands on every feature."""
-        return [StandingEntry(*row) for row in self._connection.execute(_STANDINGS)]
+    def list_standings(self, since: int = 0) -> list[StandingEntry]:
+        """List where everybody stands on every feature.
 
-    def list_verdict_states(self) -> dict[str, VerdictState]:
-        """Return by item what people's decisions come to."""
-        states = sa.select(VERDICTS.c.feature_key, VERDICTS.c.state)
-        return {row.feature_key: row.state for row in self._connection.execute(states)}
+        Args:
+            since: A count of `decisions`: only features about which something was decided after it.
+        """
+        changed = _STANDINGS.where(STANDINGS.c.changed > since)
+        return [StandingEntry(*row) for row in self._connection.execute(changed)]
+
+    def list_verdicts_by_item(self, since: int = 0) -> dict[str, Verdict]:
+        """Return what people's decisions come to.
+
+        Args:
+            since: As for `list_standings`.
+        """
+        chosen = sa.select(VERDICTS)
+        if since:
+            changed = sa.select(STANDINGS.c.feature_key).where(STANDINGS.c.changed > since)
+            chosen = chosen.where(VERDICTS.c.feature_key.in_(changed))
+        rows = self._connection.execute(chosen).mappings()
+        return {row["feature_key"]: read_verdict(row) for row in rows}
+
+    def list_decided_keys(self, transcoders: TranscoderSet) -> set[FeatureKey]:
+        """Return the features of a set about which somebody ever decided."""
+        of_set = sa.select(*(DECISIONS.c[name] for name in KEY_COLUMNS)).where(
+            DECISIONS.c.transcoder_set == transcoders.name,
+            DECISIONS.c.revision == transcoders.revision,
+        )
+        rows = self._connection.execute(of_set.distinct()).mappings()
+        return {read_key(row) for row in rows}
 
     def list_verdicts(self, transcoders: TranscoderSet) -> dict[FeatureKey, Verdict]:
         """Return what was decided of a set's features."""
@@ -208,27 +235,33 @@ class ReviewReads:
         return self._connection.execute(select_graph_snapshot(transcoders, graph)).scalar()
 
     def find_names(
-        self, transcoders: TranscoderSet, features: Collection[FeatureId]
+        self, transcoders: TranscoderSet, graph: str, features: Collection[FeatureId]
     ) -> list[NamedFeature]:
-        """Return the features of a set that are in the queue, with the names that they go by."""
-        wanted = sa.tuple_(QUEUE.c.layer, QUEUE.c.feature_index, QUEUE.c.kind)
+        """Return features of a graph that are in the queue, with their names."""
+        # Too many, but by an index, which SQLite does not use for lists of pairs.
         chosen = _select_names().where(
             QUEUE.c.transcoder_set == transcoders.name,
             QUEUE.c.revision == transcoders.revision,
-            wanted.in_([tuple(feature) for feature in features]),
+            QUEUE.c.layer.in_({feature.layer for feature in features}),
+            QUEUE.c.feature_index.in_({feature.index for feature in features}),
+            sa.exists().where(
+                QUEUE_GRAPHS.c.feature_key == QUEUE.c.feature_key, QUEUE_GRAPHS.c.graph == graph
+            ),
         )
-        return self._read_names(chosen)
+        return [named for named in self._read_names(chosen) if named.feature in features]
 
     def list_named(self) -> list[NamedFeature]:
         """List the features of the queue that have a name."""
-        return [named for named in self._read_names(_select_names()) if named.label]
+        named = self._read_names(_select_names())
+        return [feature for feature in named if feature.proposed or feature.decided]
 
     def _read_names(self, chosen: _Names) -> list[NamedFeature]:
         return [
             NamedFeature(
                 row.feature_key,
                 FeatureId(row.layer, row.feature_index, row.kind),
-                row.label if row.decided is None else row.decided,
+                row.label,
+                row.decided,
             )
             for row in self._connection.execute(chosen)
         ]

@@ -8,18 +8,18 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from clerp.errors import ConflictError
+from clerp.errors import ConflictError, ReviewError
 from clerp.ledger.counters import count_change
 from clerp.ledger.decision import (
     Act,
     Decision,
     Standing,
     Verdict,
-    drop_undone,
-    find_standing,
+    find_standings,
     find_verdict,
 )
 from clerp.ledger.decision_rows import read_decision, write_decision
+from clerp.ledger.engine import keep_others_from
 from clerp.ledger.queue import hash_key, write_key
 from clerp.ledger.record import FeatureKey
 from clerp.ledger.tables import DECISIONS, INSERTS, LEASES, QUEUE, STANDINGS, VERDICTS
@@ -36,7 +36,8 @@ _BY_FEATURE = (
 _BY_PERSON = (
     sa.select(DECISIONS)
     .where(DECISIONS.c.annotator == sa.bindparam("asked"))
-    .order_by(DECISIONS.c.id.desc())
+    # What was imported is not what was done last.
+    .order_by(DECISIONS.c.made_at.desc(), DECISIONS.c.id.desc())
 )
 _APPEND = {
     name: make(DECISIONS)
@@ -57,6 +58,11 @@ def _renew(table: sa.Table) -> dict[str, Any]:
     }
 
 
+_MARK_CHANGED = (
+    sa.update(STANDINGS)
+    .where(STANDINGS.c.feature_key == sa.bindparam("touched"))
+    .values(changed=sa.bindparam("count"))
+)
 _RENEW_STANDING = _renew(STANDINGS)
 _RENEW_VERDICT = _renew(VERDICTS)
 
@@ -70,7 +76,7 @@ class ReviewWrites:
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
         self._dialect = connection.dialect.name
-        self._has_changed = False
+        self._touched: set[str] = set()
 
     def decide(self, decision: Decision, *, seen: int, of: str | None = None) -> Decision:
         """Add a decision, unless there is a later one than the person has seen.
@@ -88,8 +94,9 @@ class ReviewWrites:
         """
         while True:
             made = self.list_decisions(decision.key)
-            visible = [d for d in made if of is None or d.annotator == of]
-            if visible and visible[-1].number != seen:
+            own = decision.annotator if of is None else of
+            visible = [d for d in made if d.annotator == own or (of is None and d.is_said)]
+            if visible and visible[-1].number > seen:
                 raise _report_conflict(visible, seen)
             numbered = replace(decision, number=made[-1].number + 1 if made else 1)
             if self._append(numbered):
@@ -114,17 +121,29 @@ class ReviewWrites:
         return self._take_back(_find_last_undo, annotator, "redo", uid, made_at)
 
     def add(self, decisions: Sequence[Decision]) -> None:
-        """Add decisions of one feature that another ledger holds, none of which is here."""
+        """Add decisions of one feature that another ledger holds, none of which is here.
+
+        Raises:
+            ReviewError: One has the uid of a decision about another feature.
+        """
+        self._check_uids([d.uid for d in decisions])
         made = self.list_decisions(decisions[0].key)
         start = made[-1].number + 1 if made else 1
         numbered = [replace(d, number=n) for n, d in enumerate(decisions, start)]
         self._connection.execute(sa.insert(DECISIONS), [write_decision(d) for d in numbered])
         self._bring_up_to_date([*made, *numbered])
 
+    def keep_others_out(self) -> None:
+        """Let nobody else decide until this ends, so that what is not here stays away."""
+        keep_others_from(self._connection, DECISIONS)
+
     def finish(self) -> None:
         """Let readers know of what changed. Last of all: others who decide wait from here on."""
-        if self._has_changed:
-            count_change(self._connection, "decisions")
+        if self._touched:
+            count = count_change(self._connection, "decisions")
+            self._connection.execute(
+                _MARK_CHANGED, [{"touched": item, "count": count} for item in sorted(self._touched)]
+            )
 
     def is_queued(self, key: FeatureKey) -> bool:
         """Say whether a run has seen a feature."""
@@ -169,6 +188,15 @@ class ReviewWrites:
         insert = _APPEND[self._dialect]
         return self._connection.execute(insert, write_decision(decision)).scalar() is not None
 
+    def _check_uids(self, uids: Sequence[str]) -> None:
+        taken = sa.select(DECISIONS.c.uid).where(DECISIONS.c.uid.in_(uids))
+        uid = self._connection.execute(taken).scalars().first()
+        if uid is not None:
+            raise ReviewError(
+                f"the uid {uid!r} is that of a decision about another feature",
+                remedy="Nothing was added. Give it another one",
+            )
+
     def list_decisions(self, key: FeatureKey) -> list[Decision]:
         """List all decisions about a feature, first to last."""
         rows = self._connection.execute(_BY_FEATURE, {"asked": hash_key(key)}).mappings()
@@ -176,10 +204,9 @@ class ReviewWrites:
 
     def _bring_up_to_date(self, decisions: Sequence[Decision]) -> None:
         """Work out where people stand on a feature, and what that comes to."""
-        self._has_changed = True
-        key, holding = decisions[0].key, drop_undone(decisions)
-        for annotator in {d.annotator for d in decisions}:
-            standing = find_standing(annotator, [d for d in holding if d.annotator == annotator])
+        self._touched.add(hash_key(decisions[0].key))
+        key = decisions[0].key
+        for standing in find_standings(decisions):
             self._keep_standing(key, standing)
         verdict = find_verdict(decisions)
         self._keep_verdict(key, verdict)
@@ -188,7 +215,7 @@ class ReviewWrites:
         self._connection.execute(marked.values(decided=agreed))
 
     def _keep_standing(self, key: FeatureKey, standing: Standing) -> None:
-        row = asdict(standing) | {"feature_key": hash_key(key)}
+        row = asdict(standing) | {"feature_key": hash_key(key), "changed": 0}
         del row["comments"]
         self._connection.execute(_RENEW_STANDING[self._dialect], row)
 

@@ -1,6 +1,6 @@
 """What the review page shows, kept as it was when a run saw it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -12,6 +12,7 @@ from clerp.ledger.record import Shown, Snapshot, TranscoderSet
 from clerp.ledger.tables import GRAPH_SNAPSHOTS, INSERTS, QUEUE, QUEUE_GRAPHS, SNAPSHOTS
 
 _AT_ONCE = 64
+_ASKED_AT_ONCE = 500
 _SHARED = ""
 """In the place of a graph: what is the same in all of them."""
 _DROP_UNLINKED = sa.delete(SNAPSHOTS).where(
@@ -91,16 +92,14 @@ def find_snapshot_changes(
         (transcoders.name, transcoders.revision, graph): made
         for graph, made in shown.graphs.items()
     }
-    of_set = (
+    kept = _find_fingerprints(connection, {item for item, _ in wanted})
+    judged = sa.select(QUEUE.c.feature_key).where(
+        QUEUE.c.decided,
         QUEUE.c.transcoder_set == transcoders.name,
         QUEUE.c.revision == transcoders.revision,
     )
-    joined = SNAPSHOTS.join(QUEUE, SNAPSHOTS.c.feature_key == QUEUE.c.feature_key)
-    known = sa.select(SNAPSHOTS.c.feature_key, SNAPSHOTS.c.graph, SNAPSHOTS.c.fingerprint)
-    kept = {
-        (row.feature_key, row.graph): row.fingerprint
-        for row in connection.execute(known.select_from(joined).where(*of_set))
-    }
+    # The proposal that people judged stays as they saw it.
+    fixed = {(item, _SHARED) for item in connection.execute(judged).scalars()} & kept.keys()
     known_graphs = sa.select(
         *GRAPH_SNAPSHOTS.primary_key.columns, GRAPH_SNAPSHOTS.c.fingerprint
     ).where(GRAPH_SNAPSHOTS.c.transcoder_set == transcoders.name)
@@ -109,9 +108,27 @@ def find_snapshot_changes(
         for row in connection.execute(known_graphs)
     }
     return SnapshotChanges(
-        features={k: v for k, v in wanted.items() if kept.get(k) != v.fingerprint},
+        features={
+            place: snapshot
+            for place, snapshot in wanted.items()
+            if kept.get(place) != snapshot.fingerprint and place not in fixed
+        },
         graphs={k: v for k, v in graphs.items() if kept_graphs.get(k) != v.fingerprint},
     )
+
+
+def _find_fingerprints(
+    connection: sa.Connection, items: Collection[str]
+) -> dict[tuple[str, str], str]:
+    known = sa.select(SNAPSHOTS.c.feature_key, SNAPSHOTS.c.graph, SNAPSHOTS.c.fingerprint)
+    ordered = sorted(items)
+    return {
+        (row.feature_key, row.graph): row.fingerprint
+        for start in range(0, len(ordered), _ASKED_AT_ONCE)
+        for row in connection.execute(
+            known.where(SNAPSHOTS.c.feature_key.in_(ordered[start : start + _ASKED_AT_ONCE]))
+        )
+    }
 
 
 def drop_unlinked(connection: sa.Connection) -> None:

@@ -58,7 +58,13 @@ QUEUE = sa.Table(
     sa.Column("method", Text, nullable=False, server_default=""),
     sa.Column("uncertainty", sa.Float, nullable=False, server_default="1"),
 )
-sa.Index("queue_by_set", QUEUE.c.transcoder_set, QUEUE.c.layer, QUEUE.c.feature_index)
+QUEUE_BY_FEATURE = sa.Index(
+    "queue_by_feature",
+    QUEUE.c.transcoder_set,
+    QUEUE.c.revision,
+    QUEUE.c.layer,
+    QUEUE.c.feature_index,
+)
 QUEUE_GRAPHS = sa.Table(
     "queue_graphs",
     TABLES,
@@ -128,6 +134,9 @@ STANDINGS = sa.Table(
     sa.Column("role", Text, nullable=False),
     sa.Column("is_skipped", sa.Boolean, nullable=False),
     sa.Column("is_flagged", sa.Boolean, nullable=False),
+    sa.Column("has_judged", sa.Boolean, nullable=False),
+    # The count of `decisions` when it last changed.
+    sa.Column("changed", sa.BigInteger, nullable=False, index=True),
 )
 VERDICTS = sa.Table(
     "verdicts",

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
@@ -31,6 +32,7 @@ app = typer.Typer(
 
 MAX_GUIDELINE = 100_000
 """Bytes."""
+_MAX_NAME = 100
 _TASKS = ("labels", "roles")
 _STATUSES = ("needs_review", "abstained", "failed", "labeled")
 
@@ -88,6 +90,12 @@ def review(
 ) -> None:
     """Open the review page; Ctrl-C ends it. Every decision is on disk when the next page shows."""
     if context.invoked_subcommand is not None:
+        if ledger is not None:
+            raise UsageError(
+                f"stands before {context.invoked_subcommand}",
+                where="--ledger",
+                remedy=f"Write clerp review {context.invoked_subcommand} ... --ledger {ledger}",
+            )
         return
     from clerp.ledger.review_reads import QueueFilter
     from clerp.review.order import Overlap
@@ -114,12 +122,12 @@ def review(
         overlap=Overlap(overlap, annotators),
         guideline=_read_guideline(guideline),
     )
-    with _open(ledger) as opened:
+    with _open(ledger) as opened, TemporaryDirectory(prefix="clerp-review-") as folder:
         session = ReviewSession(opened, choice)
         _tell_of_queue(session.count_items(), graph)
         access = Access()
         page = build_app(session, access)
-        serve(page, port, lambda at: _announce(access.make_link(at), opens=browser))
+        serve(page, port, lambda at: _announce(access.make_link(at), Path(folder), opens=browser))
 
 
 @app.command("export")
@@ -192,9 +200,17 @@ def _check(given: Sequence[str], known: Sequence[str], name: str) -> Sequence[st
 
 
 def _name_annotator(given: str | None) -> str:
-    name = (getpass.getuser() if given is None else given).strip()
-    if not name or len(name) > 100 or not name.isprintable():
-        raise UsageError("the name of who decides is not 1 to 100 characters", where="--as")
+    try:
+        name = (getpass.getuser() if given is None else given).strip()
+    except (KeyError, OSError):
+        # A container may run as somebody without a name.
+        name = ""
+    if not name or len(name) > _MAX_NAME or not name.isprintable():
+        raise UsageError(
+            f"the name of who decides is not 1 to {_MAX_NAME} characters that can be seen",
+            where="--as",
+            remedy="Write --as NAME",
+        )
     return name
 
 
@@ -218,10 +234,21 @@ def _tell_of_queue(n_items: int, graphs: list[str] | None) -> None:
         tell(f"The queue{where} holds nothing of what was chosen: run clerp label with this ledger")
 
 
-def _announce(address: str, *, opens: bool) -> None:
+def _announce(address: str, folder: Path, *, opens: bool) -> None:
+    """Tell the address, and hand it to the browser.
+
+    Args:
+        address: Lets one browser in.
+        folder: That only its owner reads.
+        opens: Whether to open it.
+    """
     import webbrowser
+    from html import escape
 
     tell(f"Review: {address}")
     tell("The address lets one browser in, once. Ctrl-C ends the page.")
     if opens:
-        webbrowser.open(address)
+        # In a file, since everybody on this machine sees with what a program was started.
+        page = folder / "open.html"
+        page.write_text(f'<meta http-equiv="refresh" content="0; url={escape(address)}">')
+        webbrowser.open(page.as_uri())

@@ -30,6 +30,8 @@ Form = Literal["jsonl", "csv"]
 MAX_BYTES = 2**28
 """Of a file of decisions; one holds some 300."""
 _SHOWN_FAULTS = 10
+_MOST_SECONDS = 1e9
+_MOST_LAYERS = 100_000
 # What spreadsheets take for a formula, and the mark that keeps them from it.
 _ACTIVE, _MARK = ("=", "+", "-", "@", "\t", "\r", "'"), "'"
 
@@ -41,8 +43,8 @@ class DecisionRow(BaseModel):
 
     uid: str = Field(default="", max_length=64)
     """By which it is known in every ledger; where it is empty, a hash of the rest."""
-    transcoder_set: str = Field(max_length=500)
-    revision: str = Field(default="", max_length=500)
+    transcoder_set: str
+    revision: str = ""
     feature: str
     """`14_2268`."""
     identity_digest: str = Field(default="", max_length=64)
@@ -55,7 +57,7 @@ class DecisionRow(BaseModel):
     proposal: str = Field(default="", max_length=1_000)
     is_blind: bool = False
     is_settling: bool = False
-    seconds: float | None = Field(default=None, ge=0)
+    seconds: float | None = Field(default=None, ge=0, le=_MOST_SECONDS)
     made_at: AwareDatetime | None = None
     """UTC; where it is missing, when it is imported."""
 
@@ -68,14 +70,28 @@ class DecisionRow(BaseModel):
     @classmethod
     def _check_feature(cls, given: str) -> str:
         try:
-            return str(FeatureId.parse(given))
+            feature = FeatureId.parse(given)
         except UsageError as fault:
             raise ValueError(str(fault)) from fault
+        if feature.layer > _MOST_LAYERS:
+            raise ValueError(f"there is no layer {feature.layer}")
+        return str(feature)
 
     @field_validator("annotator")
     @classmethod
     def _check_annotator(cls, given: str) -> str:
-        return make_visible(given.strip())
+        name = make_visible(given.strip())
+        if not name:
+            raise ValueError("is empty")
+        return name
+
+    @field_validator("made_at")
+    @classmethod
+    def _check_time(cls, given: datetime | None) -> datetime | None:
+        try:
+            return given and given.astimezone(UTC)
+        except OverflowError as fault:
+            raise ValueError("is before the year 1 or after 9999 in UTC") from fault
 
     @model_validator(mode="after")
     def _check_act(self) -> "DecisionRow":

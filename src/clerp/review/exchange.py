@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from clerp.errors import ReviewError
+from clerp.errors import ReviewError, UsageError
 from clerp.graph.writing import write_atomically
 from clerp.ledger import FeatureKey, Ledger
 from clerp.ledger.decision import Decision, find_standings
@@ -77,16 +77,18 @@ def import_decisions(ledger: Ledger, path: Path, *, now: datetime) -> Imported:
 
     Raises:
         UsageError: The name has another ending.
-        ReviewError: The file cannot be read, or lines are broken; nothing was added.
+        ReviewError: The file cannot be read, lines are broken, or what has the uid of another
+            decision is another one; nothing was added.
+        LedgerBusyError: Somebody else decides or imports, and was not done in 5 s.
         LedgerError: The ledger could not be written; nothing was added.
     """
-    decisions = [row.to_decision(now) for row in read_rows(path)]
+    decisions = _drop_repeats([row.to_decision(now) for row in read_rows(path)], path)
     by_feature: dict[FeatureKey, list[Decision]] = defaultdict(list)
     for decision in decisions:
         by_feature[decision.key].append(decision)
     added, conflicts, unseen = 0, list[Conflict](), 0
     with ledger.reviewing() as writes:
-        # In one order, so that of two at once one waits for the other and not both.
+        writes.keep_others_out()
         for key, given in sorted(by_feature.items(), key=lambda pair: hash_key(pair[0])):
             merge = _merge(key, writes.list_decisions(key), given)
             conflicts.extend(merge.conflicts)
@@ -109,10 +111,13 @@ def export_roles(ledger: Ledger, path: Path) -> int:
         How many there are.
 
     Raises:
+        UsageError: The name has another ending.
         OutputError: The file could not be written; what was there before is unchanged.
         ReviewError: They are of more than one transcoder set, which such a file cannot tell apart.
         LedgerError: The ledger could not be read.
     """
+    if path.suffix != ".jsonl":
+        raise UsageError("is not .jsonl", where=str(path), remedy="Name a file of JSON lines")
     with ledger.reading_review() as reads:
         verdicts = {key: v for key, v in reads.list_all_verdicts().items() if v.role}
     sets = sorted({f"{k.transcoders.name}@{k.transcoders.revision}" for k in verdicts})
@@ -120,6 +125,11 @@ def export_roles(ledger: Ledger, path: Path) -> int:
         raise ReviewError(
             f"roles of {len(sets)} transcoder sets are in the ledger: {', '.join(sets)}",
             remedy="Keep each set in a ledger of its own",
+        )
+    if len({key.feature for key in verdicts}) < len(verdicts):
+        raise ReviewError(
+            "features of more than one model with the same numbers are in the ledger",
+            remedy="Keep each model's in a ledger of its own",
         )
     lines = [
         {
@@ -134,6 +144,18 @@ def export_roles(ledger: Ledger, path: Path) -> int:
     return len(lines)
 
 
+def _drop_repeats(decisions: Sequence[Decision], path: Path) -> list[Decision]:
+    by_uid: dict[str, Decision] = {}
+    for decision in decisions:
+        if by_uid.setdefault(decision.uid, decision) != decision:
+            raise ReviewError(
+                f"two decisions have the uid {decision.uid!r}",
+                where=str(path),
+                remedy="Nothing was imported. Correct the file and import it again",
+            )
+    return list(by_uid.values())
+
+
 @dataclass(frozen=True, slots=True)
 class _Merge:
     new: list[Decision]
@@ -141,18 +163,30 @@ class _Merge:
 
 
 def _merge(key: FeatureKey, here: Sequence[Decision], given: Sequence[Decision]) -> _Merge:
-    known, told = {d.uid for d in here}, {d.uid for d in given}
+    known, told = {d.uid: d for d in here}, {d.uid for d in given}
     new = [d for d in given if d.uid not in known]
-    conflicts: list[Conflict] = []
-    for person in sorted({d.annotator for d in new}):
-        if not any(d.annotator == person and d.uid not in told for d in here):
-            continue
+    edited = [d for d in given if d.uid in known and _says(d) != _says(known[d.uid])]
+    conflicts = [
+        Conflict(key, d.annotator, _write(known[d.uid]), _write(d), n_left_out=1) for d in edited
+    ]
+    for person in sorted({d.annotator for d in new if d.is_said}):
         ours, theirs = _describe(person, here), _describe(person, given)
-        if ours != theirs:
-            hers = [d for d in new if d.annotator == person]
+        only_here = any(d.annotator == person and d.is_said and d.uid not in told for d in here)
+        if only_here and ours != theirs:
+            hers = [d for d in new if d.annotator == person and d.is_said]
             conflicts.append(Conflict(key, person, ours, theirs, len(hers)))
-            new = [d for d in new if d.annotator != person]
+            new = [d for d in new if d not in hers]
     return _Merge(new, conflicts)
+
+
+def _says(decision: Decision) -> tuple[str, ...]:
+    return decision.act, decision.label, decision.role, decision.comment, decision.target
+
+
+def _write(decision: Decision) -> str:
+    """Say in short what a decision is."""
+    said = (decision.act, repr(decision.label) if decision.label else "", decision.role)
+    return " ".join(part for part in (*said, decision.comment) if part)
 
 
 def _describe(person: str, decisions: Sequence[Decision]) -> str:

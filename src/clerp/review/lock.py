@@ -1,7 +1,8 @@
 """What people decided, which no run changes."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import cast
 
 from clerp.evidence import EvidenceGap, FeatureEvidence
 from clerp.feature import FeatureId
@@ -25,7 +26,8 @@ def find_verdicts(
 ) -> dict[FeatureId, Verdict]:
     """Find what people agreed on about the features of graphs.
 
-    The ledger knows; of what it does not know, graphs that clerp labelled tell.
+    The ledger knows. Of features about which nobody ever decided there, graphs that clerp labelled
+    tell, where all that have the feature tell the same.
 
     Args:
         graphs: Graphs of one transcoder set.
@@ -36,11 +38,17 @@ def find_verdicts(
         LedgerError: The ledger could not be read.
     """
     identity = graphs[0].transcoder_identity
+    transcoders = TranscoderSet(identity.name, identity.revision or "")
     with ledger.reading_review() as reads:
-        decided = reads.list_verdicts(TranscoderSet(identity.name, identity.revision or ""))
-    found = dict(_read_records(graphs, known))
+        verdicts = reads.list_verdicts(transcoders)
+        decided = reads.list_decided_keys(transcoders)
+    found: dict[FeatureId, Verdict] = {}
     for feature, evidence in known.items():
-        verdict = decided.get(make_key(identity, feature, evidence))
+        key = make_key(identity, feature, evidence)
+        # Of a local set only evidence tells which feature it is.
+        if identity.is_local and not key.digest:
+            continue
+        verdict = verdicts.get(key) if key in decided else _read_records(graphs, feature, key)
         if verdict is not None and verdict.state == "agreed":
             found[feature] = verdict
     return found
@@ -63,6 +71,7 @@ def override_route(route: Route, verdict: Verdict) -> Route:
     return replace(
         route,
         role=verdict.role,
+        overruled=route,
         tier=TIERS[verdict.role],
         escalated_from=None,
         reason=said,
@@ -92,26 +101,25 @@ def make_reviewed(
 
 
 def _read_records(
-    graphs: Sequence[AttributionGraph], known: Known
-) -> Iterator[tuple[FeatureId, Verdict]]:
-    for graph in graphs:
-        for feature in graph.features if graph.record else ():
-            recorded = graph.record.features.get(str(feature)) if graph.record else None
-            if recorded is None or recorded.status != "reviewed":
-                continue
-            evidence = known[feature]
-            digest = evidence.digest if isinstance(evidence, FeatureEvidence) else ""
-            # Under the same name, local features are others where their evidence is.
-            if graph.transcoder_identity.is_local and recorded.evidence_digest != digest:
-                continue
-            yield feature, _read_verdict(recorded)
+    graphs: Sequence[AttributionGraph], feature: FeatureId, key: FeatureKey
+) -> Verdict | None:
+    told = {_read_record(graph, feature, key) for graph in graphs if graph.nodes_of(feature)}
+    return next(iter(told)) if len(told) == 1 else None
+
+
+def _read_record(graph: AttributionGraph, feature: FeatureId, key: FeatureKey) -> Verdict | None:
+    recorded = graph.record.features.get(str(feature)) if graph.record else None
+    if recorded is None or recorded.status != "reviewed":
+        return None
+    # Under the same name, local features are others where their evidence is.
+    if key.digest and recorded.evidence_digest != key.digest:
+        return None
+    return _read_verdict(recorded)
 
 
 def _read_verdict(recorded: RecordedFeature) -> Verdict:
     told = recorded.details.reviewed_role
-    role: GivenRole = ""
-    for known in TIERS:
-        role = known if known == told else role
+    role = cast(GivenRole, told) if told in TIERS else ""
     # A file may have been edited.
     reviewers = make_visible(clean_comment(recorded.details.reviewers))
     return Verdict("agreed", clean_label(recorded.label), role, (reviewers,))

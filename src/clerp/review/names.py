@@ -16,15 +16,20 @@ _COMMON = 0.1
 
 
 class NamesInUse:
-    """Names of features, by what they say."""
+    """Names of features, by what they say.
 
-    def __init__(self, named: Sequence[NamedFeature]) -> None:
-        self._counts = Counter(feature.label for feature in named)
+    Args:
+        named: Features and the names that a person may know of them.
+    """
+
+    def __init__(self, named: Sequence[tuple[NamedFeature, str]]) -> None:
+        self._counts = Counter(label for _, label in named)
         self._n = len(named)
-        self._by_word: defaultdict[str, list[NamedFeature]] = defaultdict(list)
-        for feature in named:
-            for word in read_words(feature.label):
-                self._by_word[word].append(feature)
+        self._by_word: defaultdict[str, list[Namesake]] = defaultdict(list)
+        for feature, label in named:
+            namesake = Namesake(feature.item, str(feature.feature), label)
+            for word in read_words(label):
+                self._by_word[word].append(namesake)
 
     def complete(self, typed: str, limit: int) -> list[str]:
         """List names that hold what was typed, those that begin with it and the most used first."""
@@ -41,7 +46,7 @@ class NamesInUse:
             text: Words.
             limit: How many features at most, of each name one.
         """
-        weights: dict[NamedFeature, float] = defaultdict(float)
+        weights: dict[Namesake, float] = defaultdict(float)
         for word in read_words(text):
             bearers = self._by_word.get(word, ())
             if len(bearers) > max(1, _COMMON * self._n):
@@ -50,12 +55,8 @@ class NamesInUse:
                 weights[feature] += log(1 + self._n / len(bearers))
         weights = {f: weight for f, weight in weights.items() if f.item != item}
         ranked = sorted(weights, key=lambda f: (-weights[f], f.label, f.feature))
-        first = {feature.label: feature for feature in reversed(ranked)}
-        return tuple(
-            Namesake(feature.item, str(feature.feature), feature.label)
-            for feature in ranked
-            if first[feature.label] is feature
-        )[:limit]
+        first = {namesake.label: namesake for namesake in reversed(ranked)}
+        return tuple(n for n in ranked if first[n.label] is n)[:limit]
 
 
 def read_words(text: str) -> set[str]:

@@ -1,12 +1,12 @@
 """The queue in order, and how far people have come with it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 from math import fsum
 
-from clerp.ledger.decision import VerdictState
+from clerp.ledger.decision import Verdict
 from clerp.ledger.review_reads import QueueEntry, StandingEntry
 
 _PARTS = 2**32
@@ -27,7 +27,7 @@ class Overlap:
 
     def has(self, item: str) -> bool:
         """Say whether a feature is one of them."""
-        return int(item[:8], 16) < self.part * _PARTS
+        return self.part > 0 and int(item[:8], 16) < self.part * _PARTS
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,40 +68,62 @@ class QueueOrder:
         return 0 if missing <= 0 else next(reached, len(self.entries))
 
 
-@dataclass(frozen=True, eq=False)
 class Judged:
-    """What people have judged, as one of them sees it."""
+    """What people have judged, as one of them sees it.
 
-    annotator: str
-    standings: Sequence[StandingEntry]
-    verdicts: Mapping[str, VerdictState]
-    by_role: bool
-    """Whether a role is all that is asked for."""
-    own: Mapping[str, StandingEntry] = field(init=False)
-    counts: Mapping[str, int] = field(init=False)
-    """How many people have judged a feature."""
+    Args:
+        annotator: The one.
+        by_role: Whether a role is all that is asked for.
+    """
 
-    def __post_init__(self) -> None:
-        own = {s.item: s for s in self.standings if s.annotator == self.annotator}
-        counts: dict[str, int] = {}
-        for standing in self.standings:
-            if self.is_done(standing):
-                counts[standing.item] = counts.get(standing.item, 0) + 1
-        object.__setattr__(self, "own", own)
-        object.__setattr__(self, "counts", counts)
+    def __init__(self, annotator: str, *, by_role: bool) -> None:
+        self._annotator = annotator
+        self._by_role = by_role
+        self._standings: dict[str, dict[str, StandingEntry]] = {}
+        self.verdicts: dict[str, Verdict] = {}
+        """By item."""
 
-    def is_done(self, standing: StandingEntry) -> bool:
-        """Say whether a person has judged what is asked for."""
-        return bool(standing.role if self.by_role else standing.judgement)
+    def update(self, standings: Sequence[StandingEntry], verdicts: Mapping[str, Verdict]) -> None:
+        """Take in what changed: all standings and verdicts on the features that did."""
+        for standing in standings:
+            self._standings.setdefault(standing.item, {})[standing.annotator] = standing
+            self.verdicts.pop(standing.item, None)
+        self.verdicts.update(verdicts)
+
+    def find_own(self, item: str) -> StandingEntry | None:
+        """Return where this person stands on a feature."""
+        return self._standings.get(item, {}).get(self._annotator)
 
     def has_own(self, item: str) -> bool:
         """Say whether this person has judged a feature."""
-        return item in self.own and self.is_done(self.own[item])
+        own = self.find_own(item)
+        return own is not None and self._is_done(own)
 
-    def needs(self, item: str, overlap: Overlap) -> bool:
-        """Say whether this person's judgement of a feature is still wanted."""
-        return not self.has_own(item) and self.counts.get(item, 0) < overlap.count_wanted(item)
+    def ever_judged(self, item: str) -> bool:
+        """Say whether this person ever judged a feature, also where she took that back."""
+        own = self.find_own(item)
+        return own is not None and own.has_judged
+
+    def has_others(self, item: str) -> bool:
+        """Say whether somebody else has judged a feature, or given it a role."""
+        others = (
+            s for s in self._standings.get(item, {}).values() if s.annotator != self._annotator
+        )
+        return any(standing.judgement or standing.role for standing in others)
 
     def is_skipped(self, item: str) -> bool:
         """Say whether this person put a feature off."""
-        return item in self.own and self.own[item].is_skipped
+        own = self.find_own(item)
+        return own is not None and own.is_skipped
+
+    def list_finished(self, overlap: Overlap) -> set[str]:
+        """Return the features of which this person's judgement is not wanted any more."""
+        return {
+            item
+            for item, standings in self._standings.items()
+            if self.has_own(item)
+            or sum(map(self._is_done, standings.values())) >= overlap.count_wanted(item)
+        }
+
+    def _is_done(self, standing: StandingEntry) -> bool:
+        return bool(standing.role if self._by_role else standing.judgement)

@@ -52,7 +52,12 @@ def queue_features(
     """
     identity = outcomes[0].graph.transcoder_identity
     shares = _strongest_shares(outcomes)
-    joined = _join(outcomes)
+    with ledger.reading_review() as reads:
+        decided = reads.list_decided_keys(TranscoderSet(identity.name, identity.revision or ""))
+    joined = {
+        feature: _forget_review(labeled, is_decided=_make_key(labeled, identity) in decided)
+        for feature, labeled in _join(outcomes).items()
+    }
     # Of graphs that share a slug, the first is shown.
     graphs = {_name(outcome.graph): outcome.graph for outcome in reversed(outcomes)}
     items = [
@@ -97,11 +102,9 @@ def _make_item(
     identity: TranscoderIdentity,
     share: float | None,
 ) -> QueueItem:
-    transcoders = TranscoderSet(identity.name, identity.revision or "")
-    digest = labeled.evidence_digest if identity.is_local else ""
     occurs_in = {_name(o.graph) for o in outcomes if o.graph.nodes_of(labeled.feature)}
     return QueueItem(
-        key=FeatureKey(transcoders, labeled.feature, digest),
+        key=_make_key(labeled, identity),
         evidence_digest=labeled.evidence_digest,
         graphs=tuple(sorted(occurs_in)),
         role=labeled.route.role,
@@ -116,6 +119,30 @@ def _make_item(
     )
 
 
+def _make_key(labeled: LabeledFeature, identity: TranscoderIdentity) -> FeatureKey:
+    transcoders = TranscoderSet(identity.name, identity.revision or "")
+    digest = labeled.evidence_digest if identity.is_local else ""
+    return FeatureKey(transcoders, labeled.feature, digest)
+
+
+def _forget_review(labeled: LabeledFeature, *, is_decided: bool) -> LabeledFeature:
+    """Return what clerp itself makes of a feature: who judges it next may not know of others."""
+    route = labeled.route.overruled or labeled.route
+    if labeled.status != "reviewed" or not is_decided:
+        return replace(labeled, route=route)
+    return LabeledFeature(
+        feature=labeled.feature,
+        route=route,
+        status="needs_review",
+        label=None,
+        reason="decided before clerp proposed anything",
+        method="",
+        hint="",
+        evidence_digest=labeled.evidence_digest,
+        candidates=labeled.candidates,
+    )
+
+
 def _name(graph: AttributionGraph) -> str:
     return graph.slug or graph.name
 
@@ -124,7 +151,7 @@ def _find_status(labeled: LabeledFeature) -> QueueStatus:
     if labeled.label is not None:
         return "labeled"
     if labeled.status == "reviewed":
-        # People say that no name fits.
+        # A labelled graph says that no name fits.
         return "abstained"
     if labeled.status not in ("needs_review", "abstained", "failed"):
         raise LedgerError(f"{labeled.feature} is {labeled.status} and has no label")

@@ -3,18 +3,19 @@
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from math import inf
 from statistics import median
 from typing import Literal, cast, get_args
 
-from clerp.errors import UnknownItemError, UsageError
+from clerp.errors import ConflictError, LedgerBusyError, UnknownItemError, UsageError
 from clerp.labels import clean_comment, clean_label
 from clerp.ledger import Ledger, QueueItem
 from clerp.ledger.decision import Act, Decision, GivenRole, find_standings
 from clerp.ledger.queue import hash_key
-from clerp.ledger.review_reads import QueueFilter, ReviewReads
+from clerp.ledger.review_reads import NamedFeature, QueueFilter, ReviewReads
 from clerp.review.agreement import RoleAgreement, measure_agreement
 from clerp.review.item import DisputedItem, ListedItem, Place, ReviewItem
 from clerp.review.names import NamesInUse
@@ -67,7 +68,8 @@ class ReviewSession:
         self._make_uid = make_uid
         self._counts: dict[str, int] | None = None
         self._order = QueueOrder((), choice.cover)
-        self._judged = Judged(choice.annotator, (), {}, by_role=choice.task == "roles")
+        self._judged = Judged(choice.annotator, by_role=choice.task == "roles")
+        self._open: Sequence[str] = ()
         self._names = NamesInUse(())
         self._names_until = -inf
         self._paces: Sequence[float] = ()
@@ -106,16 +108,14 @@ class ReviewSession:
         with self._ledger.reading_review() as reads:
             self._refresh(reads)
             elsewhere = reads.list_looked_at(self.annotator, self._now())
-        within = self._order.entries[: self._order.n_within]
-        open_ = [e.item for e in within if self._judged.needs(e.item, self.choice.overlap)]
-        last = [item for item in open_ if item == after]
+        last = after if after in self._open else None
         for skipped in (False, True):
-            for item in open_:
+            for item in self._open:
                 if self._judged.is_skipped(item) is not skipped or item == after:
                     continue
                 if self.choice.overlap.has(item) or item not in elsewhere:
                     return item
-        return last[0] if last else None
+        return last
 
     def find_neighbour(self, item: str, step: int) -> str | None:
         """Return the feature so many places further on in the queue, judged or not.
@@ -139,7 +139,8 @@ class ReviewSession:
             self._refresh(reads)
             shown = self._build(reads, item)
         if not self.choice.overlap.has(item) and not self._judged.has_own(item):
-            with self._ledger.reviewing() as writes:
+            # A courtesy: while somebody else writes, the page can be read all the same.
+            with suppress(LedgerBusyError), self._ledger.reviewing() as writes:
                 writes.look_at(shown.key, self.annotator, now=self._now())
         return shown
 
@@ -151,16 +152,13 @@ class ReviewSession:
         """
         with self._ledger.reading_review() as reads:
             self._refresh(reads)
-        order, overlap = self._order, self.choice.overlap
-        within = order.entries[: order.n_within]
-        n_judged = sum(not self._judged.needs(entry.item, overlap) for entry in within)
         pace = median(self._paces) if self._paces else None
         return Place(
-            position=order.places.get(item, -1) + 1,
-            n_items=len(within),
-            n_judged=n_judged,
+            position=self._order.places.get(item, -1) + 1,
+            n_items=self._order.n_within,
+            n_judged=self._order.n_within - len(self._open),
             share_named=self._measure_named(),
-            seconds_left=None if pace is None else pace * (len(within) - n_judged),
+            seconds_left=None if pace is None else pace * len(self._open),
         )
 
     def decide(
@@ -180,7 +178,7 @@ class ReviewSession:
             item: Which feature.
             act: What was done; undoing is `undo`'s affair.
             seen: `ReviewItem.seen` of what was looked at.
-            label: For `edit`.
+            label: For `edit`; for `accept` the one that was shown.
             role: For `role`; may come with `accept` and `edit`.
             comment: In one's own words.
             seconds: Since the feature was shown.
@@ -190,31 +188,30 @@ class ReviewSession:
 
         Raises:
             UsageError: The act lacks what it needs.
-            ConflictError: Somebody decided since.
+            ConflictError: Somebody decided since, or clerp proposes another label.
             UnknownItemError: The feature is not in the queue.
             LedgerError: The ledger could not be written.
         """
         with self._ledger.reading_review() as reads:
             self._refresh(reads)
-            before = self._build(reads, item)
             queued = self._find(reads, item)
-        whose = self.annotator if self._hides(item) else None
+        hides_others = self._hides(item)
         decision = Decision(
             uid=self._make_uid(),
-            key=before.key,
+            key=queued.key,
             annotator=self.annotator,
             act=act,
             made_at=self._tell_time(),
-            label=_check_label(act, label, queued.label),
+            label=self._check_label(act, label, queued),
             role=_check_role(act, role),
             comment=_check_comment(act, comment),
             proposal=queued.label,
-            is_blind=before.is_blind,
-            is_settling=any(s.judgement or s.role for s in before.others),
+            is_blind=self._hides_proposal(item),
+            is_settling=not hides_others and self._judged.has_others(item),
             seconds=None if seconds is None else min(max(seconds, 0.0), _LONGEST_PACE),
         )
         with self._ledger.reviewing() as writes:
-            writes.decide(decision, seen=seen, of=whose)
+            writes.decide(decision, seen=seen, of=self.annotator if hides_others else None)
         with self._ledger.reading_review() as reads:
             self._refresh(reads)
             return self._build(reads, item)
@@ -249,6 +246,15 @@ class ReviewSession:
             chosen = [entry.item for entry in self._order.entries[offset : offset + limit]]
             return [self._list(item, row) for item, row in self._pair(reads, chosen)]
 
+    def has_item(self, item: str) -> bool:
+        """Say whether a feature is in the queue.
+
+        Raises:
+            LedgerError: The ledger could not be read.
+        """
+        with self._ledger.reading_review() as reads:
+            return reads.find_item(item) is not None
+
     def count_items(self) -> int:
         """Return how many features `list_items` lists.
 
@@ -269,7 +275,8 @@ class ReviewSession:
         """
         with self._ledger.reading_review() as reads:
             self._refresh(reads)
-            disputed = [item for item, state in self._judged.verdicts.items() if state != "agreed"]
+            verdicts = self._judged.verdicts
+            disputed = [item for item, verdict in verdicts.items() if verdict.state == "disputed"]
             chosen = sorted(item for item in disputed if not self._hides(item))
             return [
                 DisputedItem(item, str(row.key.feature), find_standings(reads.list_decisions(item)))
@@ -304,12 +311,11 @@ class ReviewSession:
         if self._counts is None or counts.get("queue") != known.get("queue"):
             entries = reads.list_entries(self.choice.wanted)
             self._order = QueueOrder(tuple(entries), self.choice.cover)
-        self._judged = Judged(
-            self.annotator,
-            reads.list_standings(),
-            reads.list_verdict_states(),
-            by_role=self.task == "roles",
-        )
+        since = known.get("decisions", 0)
+        self._judged.update(reads.list_standings(since), reads.list_verdicts_by_item(since))
+        finished = self._judged.list_finished(self.choice.overlap)
+        within = self._order.entries[: self._order.n_within]
+        self._open = [entry.item for entry in within if entry.item not in finished]
         self._paces = reads.list_paces(self.annotator, _N_PACES)
         self._counts = counts
         self._refresh_names(reads)
@@ -318,7 +324,8 @@ class ReviewSession:
         # Names help, and a few that are new may be missing for a while: reading thousands takes
         # longer than all the rest.
         if self._now() >= self._names_until:
-            self._names = NamesInUse(reads.list_named())
+            told = [(f, self._tell_name(f)) for f in reads.list_named()]
+            self._names = NamesInUse([(f, name) for f, name in told if name])
             self._names_until = self._now() + _NAMES_SECONDS
 
     def _build(self, reads: ReviewReads, item: str) -> ReviewItem:
@@ -327,10 +334,17 @@ class ReviewSession:
             self._find(reads, item),
             item,
             annotator=self.annotator,
-            hides_proposal=self.is_blind and not self._judged.has_own(item),
+            hides_proposal=self._hides_proposal(item),
             hides_others=self._hides(item),
             names=self._names,
+            tell_name=self._tell_name,
         )
+
+    def _tell_name(self, feature: NamedFeature) -> str:
+        """Return the name of a feature, as far as the person may know it; else nothing."""
+        if feature.decided is not None and not self._hides(feature.item):
+            return feature.decided
+        return "" if self._hides_proposal(feature.item) else feature.proposed
 
     def _find(self, reads: ReviewReads, item: str) -> QueueItem:
         found = reads.find_item(item)
@@ -340,25 +354,45 @@ class ReviewSession:
             )
         return found
 
+    def _hides_proposal(self, item: str) -> bool:
+        return self.is_blind and not self._judged.ever_judged(item)
+
     def _hides(self, item: str) -> bool:
         """Say whether the person must not see yet what others decided."""
         is_shared = self.choice.overlap.has(item) or self.is_blind
-        return is_shared and not self._judged.has_own(item)
+        return is_shared and not self._judged.ever_judged(item)
+
+    def _check_label(self, act: Act, label: str, queued: QueueItem) -> str:
+        if act == "accept":
+            if not queued.label or self._hides_proposal(hash_key(queued.key)):
+                raise UsageError("there is no label to accept", remedy="Give one, or reject")
+            if label != queued.label:
+                raise ConflictError(
+                    f"clerp calls the feature {queued.label!r} since the page was opened",
+                    remedy="Look at the feature again before deciding",
+                )
+            return label
+        if act != "edit":
+            return ""
+        cleaned = clean_label(label)
+        if not cleaned:
+            raise UsageError("nothing is left of the label", remedy="Write a name of 1 to 6 words")
+        return cleaned
 
     def _measure_named(self) -> float | None:
         order = self._order
         if order.total <= 0:
             return None
-        agreed = {item for item, state in self._judged.verdicts.items() if state == "agreed"}
-        added = sum(e.share * e.uncertainty for e in order.entries if e.item in agreed)
+        named = {item for item, verdict in self._judged.verdicts.items() if verdict.label}
+        added = sum(e.share * e.uncertainty for e in order.entries if e.item in named)
         return (order.covered + added) / order.total
 
     def _pair(self, reads: ReviewReads, items: Sequence[str]) -> list[tuple[str, QueueItem]]:
         return [(hash_key(row.key), row) for row in reads.find_items(items)]
 
     def _list(self, item: str, row: QueueItem) -> ListedItem:
-        own = self._judged.own.get(item)
-        is_open = not (self.is_blind and not self._judged.has_own(item))
+        own = self._judged.find_own(item)
+        is_open = not self._hides_proposal(item)
         return ListedItem(
             item=item,
             feature=str(row.key.feature),
@@ -374,19 +408,6 @@ class ReviewSession:
 
     def _tell_time(self) -> datetime:
         return datetime.fromtimestamp(self._now(), UTC).replace(tzinfo=None)
-
-
-def _check_label(act: Act, label: str, proposal: str) -> str:
-    if act == "accept":
-        if not proposal:
-            raise UsageError("there is no label to accept", remedy="Give one, or reject")
-        return proposal
-    if act != "edit":
-        return ""
-    cleaned = clean_label(label)
-    if not cleaned:
-        raise UsageError("nothing is left of the label", remedy="Write a name of 1 to 6 words")
-    return cleaned
 
 
 def _check_role(act: Act, role: str) -> GivenRole:

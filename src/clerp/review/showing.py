@@ -60,8 +60,6 @@ def make_shown(
         features={
             item.key: _show_feature(outcomes[item.key.feature], known[item.key.feature])
             for item in items
-            # What people agreed on is no proposal, and the one that they judged stays.
-            if outcomes[item.key.feature].status != "reviewed"
         },
         occurrences={
             (item.key, slug): places[slug].show(item.key.feature, known[item.key.feature])

@@ -136,7 +136,7 @@ class GraphSnapshot:
 
 
 Snapshot = FeatureSnapshot | OccurrenceSnapshot | GraphSnapshot
-_S = TypeVar("_S", FeatureSnapshot, OccurrenceSnapshot, GraphSnapshot)
+SnapshotKind = TypeVar("SnapshotKind", FeatureSnapshot, OccurrenceSnapshot, GraphSnapshot)
 
 
 class _Kept(msgspec.Struct):
@@ -149,7 +149,7 @@ def encode(snapshot: Snapshot) -> bytes:
     return zlib.compress(msgspec.json.encode({"version": VERSION, "content": snapshot}), 6)
 
 
-def decode(content: bytes | None, kind: type[_S]) -> _S | None:
+def decode(content: bytes | None, kind: type[SnapshotKind]) -> SnapshotKind | None:
     """Read a snapshot that the ledger keeps.
 
     Returns:

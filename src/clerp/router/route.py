@@ -67,5 +67,7 @@ class Route:
     """Part of random directions of the sample's model that lead `obscure` as far."""
     breadth: Breadth | None = None
     """Where the rule tells, and there are examples below the top."""
+    overruled: "Route | None" = None
+    """What the rule said, where a person gave another role."""
     n_repeats: int = 0
     """Top examples that do not count because they nearly repeat stronger ones."""

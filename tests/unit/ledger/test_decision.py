@@ -12,7 +12,6 @@ from clerp.ledger.decision import (
     Decision,
     Verdict,
     drop_undone,
-    find_standing,
     find_standings,
     find_verdict,
 )
@@ -71,9 +70,44 @@ def test_who_settles_has_the_last_word_until_it_is_taken_back():
         decide("bob", "edit", "two"),
         decide("bob", "edit", "three", is_settling=True, uid="settled"),
     )
-    assert find_verdict(made) == Verdict("agreed", "three", "", ("ada", "bob"))
+    assert find_verdict(made) == Verdict("agreed", "three", "", ("bob",))
     back = number(*made, decide("bob", "undo", target="settled"))
     assert find_verdict(back) == Verdict("disputed", None, "", ("ada", "bob"))
+
+
+def test_who_judges_blind_after_a_settlement_reopens_it():
+    made = number(
+        decide("ada", "edit", "one"),
+        decide("bob", "edit", "two", is_settling=True),
+        decide("cy", "edit", "three"),
+    )
+    assert find_verdict(made) == Verdict("disputed", None, "", ("bob", "cy"))
+
+
+def test_the_last_settlement_is_the_same_in_every_ledger():
+    one = number(
+        decide("ada", "edit", "one", is_settling=True),
+        decide("bob", "edit", "two", is_settling=True),
+    )
+    assert find_verdict(one[::-1]) == find_verdict(one) == Verdict("agreed", "two", "", ("bob",))
+
+
+def test_nobody_takes_back_what_another_decided():
+    made = number(
+        decide("ada", "edit", "Texas", uid="hers"), decide("bob", "undo", target="hers")
+    )
+    assert find_verdict(made) == Verdict("agreed", "Texas", "", ("ada",))
+
+
+def test_who_took_a_judgement_back_has_judged_all_the_same():
+    made = number(
+        decide("ada", "edit", "Texas", uid="hers"),
+        decide("ada", "undo", target="hers"),
+        decide("bob", "comment", comment="hm"),
+    )
+    ada, bob = find_standings(made)
+    assert (ada.judgement, ada.has_judged) == ("", True)
+    assert not bob.has_judged
 
 
 def test_skips_flags_and_comments_judge_nothing():
@@ -88,7 +122,8 @@ def test_skips_flags_and_comments_judge_nothing():
 
 def test_a_judgement_ends_a_skip():
     made = number(decide("ada", "skip"), decide("ada", "accept", "Texas"))
-    assert not find_standing("ada", made).is_skipped
+    (standing,) = find_standings(made)
+    assert not standing.is_skipped
 
 
 def test_an_undo_that_was_taken_back_takes_nothing_back():

@@ -104,6 +104,29 @@ def test_what_was_decided_here_otherwise_is_kept_and_reported(
     assert (done.added, done.known) == (1, 0)
 
 
+def test_a_line_that_was_edited_is_a_conflict(ledger: Ledger, tmp_path: Path):
+    add(ledger, make("a", label="Texas"))
+    path = tmp_path / "review.csv"
+    export_decisions(ledger, path)
+    path.write_text(path.read_text().replace("Texas", "Austin"))
+    (conflict,) = import_decisions(ledger, path, now=NOON).conflicts
+    assert (conflict.here, conflict.there) == ("edit 'Texas'", "edit 'Austin'")
+    assert [d.label for d in read(ledger)] == ["Texas"]
+
+
+def test_a_comment_here_keeps_no_judgement_out(ledger: Ledger, other: Ledger, tmp_path: Path):
+    add(ledger, make("a", label="Texas"))
+    export_decisions(ledger, tmp_path / "review.jsonl")
+    add(other, make("b", act="comment", label="", comment="hm"))
+    done = import_decisions(other, tmp_path / "review.jsonl", now=NOON)
+    assert (done.added, done.conflicts) == (1, ())
+
+
+def test_roles_go_into_json_lines_only(ledger: Ledger, tmp_path: Path):
+    with pytest.raises(UsageError, match=r"is not .jsonl"):
+        export_roles(ledger, tmp_path / "roles.csv")
+
+
 def test_a_file_that_goes_on_from_here_is_no_conflict(
     ledger: Ledger, other: Ledger, tmp_path: Path
 ):

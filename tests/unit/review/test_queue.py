@@ -1,5 +1,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -17,7 +18,8 @@ from tests.unit.graph.conftest import build_graph
 from clerp.errors import LedgerError
 from clerp.evidence import EvidenceGap
 from clerp.graph import AttributionGraph, read_graph
-from clerp.ledger import Ledger, QueueItem, TranscoderSet, open_ledger
+from clerp.ledger import FeatureKey, Ledger, QueueItem, TranscoderSet, open_ledger
+from clerp.ledger.decision import Decision
 from clerp.ledger.review_reads import QueueFilter
 from clerp.outcome import LabeledFeature
 from clerp.report.summary import share_by_feature
@@ -238,13 +240,43 @@ def test_what_the_page_shows_is_kept_with_the_queue(ledger: Ledger):
 
 def test_the_proposal_that_people_judged_stays_when_they_agreed(ledger: Ledger):
     queue(ledger, make_named(FIRST))
+    decide(ledger, "the state")
+    for later in (make_named(FIRST, make_label("the state"), status="reviewed"), other_label()):
+        queue(ledger, later)
+        with ledger.reading_review() as reads:
+            (entry,) = reads.list_entries(QueueFilter())
+            feature = decode(reads.find_snapshots(entry.item)[""], FeatureSnapshot)
+            queued = reads.find_item(entry.item)
+        assert feature is not None
+        assert feature.proposal is not None
+        assert feature.proposal.label == "Texas"
+        assert queued is not None
+        assert queued.label == "Texas"
+
+
+def test_what_was_decided_before_a_run_is_no_proposal_of_clerp(ledger: Ledger):
+    decide(ledger, "the state")
     queue(ledger, make_named(FIRST, make_label("the state"), status="reviewed"))
     with ledger.reading_review() as reads:
         (entry,) = reads.list_entries(QueueFilter())
         feature = decode(reads.find_snapshots(entry.item)[""], FeatureSnapshot)
-    assert feature is not None
-    assert feature.proposal is not None
-    assert feature.proposal.label == "Texas"
+        queued = reads.find_item(entry.item)
+    assert queued is not None
+    assert (queued.label, queued.method, queued.status) == ("", "", "needs_review")
+    assert "the state" not in repr(feature)
+    assert ledger.queued() == []
+
+
+def decide(ledger: Ledger, label: str) -> None:
+    key = FeatureKey(TranscoderSet("owner/transcoders"), FIRST)
+    made = Decision("u", key, "ada", "edit", datetime(2026, 1, 2), label=label)
+    with ledger.reviewing() as writes:
+        writes.decide(made, seen=0)
+
+
+def other_label() -> LabeledFeature:
+    """What a run says that began before the decision."""
+    return make_named(FIRST, make_label("another"))
 
 
 def test_of_graphs_that_share_a_slug_the_first_is_shown(ledger: Ledger):

@@ -145,7 +145,7 @@ def test_blind_shows_no_proposal_and_no_names_before_the_judgement(ledger: Ledge
     assert before.snapshot is not None
     assert before.snapshot.proposal is None
     assert before.similar == ()
-    assert session.show(FIRST).occurrences[0].names == {}
+    assert {n.label for n in session.show(FIRST).occurrences[0].names.values()} == {""}
     assert "US geography" not in repr(session.list_items(limit=9, offset=0))
     after = session.decide(FOURTH, act="edit", seen=0, label="states")
     assert after.snapshot is not None
@@ -155,11 +155,50 @@ def test_blind_shows_no_proposal_and_no_names_before_the_judgement(ledger: Ledge
 
 def test_accepting_takes_the_proposal_and_needs_one(ledger: Ledger):
     session = sit(ledger)
-    accepted = session.decide(FOURTH, act="accept", seen=0)
+    accepted = session.decide(FOURTH, act="accept", seen=0, label="US geography")
     assert accepted.verdict is not None
     assert accepted.verdict.label == "US geography"
     with pytest.raises(UsageError, match="there is no label to accept"):
-        session.decide(FIRST, act="accept", seen=0)
+        session.decide(FIRST, act="accept", seen=0, label="")
+
+
+def test_only_the_label_that_was_shown_can_be_accepted(ledger: Ledger):
+    session = sit(ledger)
+    now = replace(NAMED, label="Austin things")
+    ledger.queue_features([*ITEMS[:3], now], transcoders=SET, graphs=["dallas"], run_id="next")
+    with pytest.raises(ConflictError, match="clerp calls the feature 'Austin things' since"):
+        session.decide(FOURTH, act="accept", seen=0, label="US geography")
+    blind = sit(ledger, is_blind=True)
+    with pytest.raises(UsageError, match="there is no label to accept"):
+        blind.decide(FOURTH, act="accept", seen=0, label="Austin things")
+
+
+def test_what_is_held_back_is_neither_suggested_nor_a_neighbours_name(ledger: Ledger):
+    ada = sit(ledger, "ada", overlap=Overlap(1.0))
+    sit(ledger, "bob", overlap=Overlap(1.0)).decide(FOURTH, act="edit", seen=0, label="bobs name")
+    assert ada.suggest("bobs") == []
+    assert ada.show(FIRST).occurrences[0].names["3_4"].label == "US geography"
+    blind = sit(ledger, "cy", is_blind=True)
+    assert blind.suggest("US") == []
+    blind.decide(FIRST, act="reject", seen=0)
+    assert blind.show(FIRST).occurrences[0].names["3_4"].label == ""
+
+
+def test_who_has_seen_the_others_is_not_blind_again_after_an_undo(ledger: Ledger):
+    session = sit(ledger, is_blind=True)
+    session.decide(FOURTH, act="edit", seen=0, label="states")
+    session.undo()
+    shown = session.show(FOURTH)
+    assert not shown.is_blind
+    again = session.decide(FOURTH, act="edit", seen=shown.seen, label="US states")
+    assert [d.is_blind for d in again.history if d.act == "edit"] == [True, False]
+
+
+def test_a_comment_of_another_is_no_conflict(ledger: Ledger):
+    sit(ledger, "bob").decide(FIRST, act="comment", seen=0, comment="hm")
+    shown = sit(ledger).decide(FIRST, act="edit", seen=0, label="Texas")
+    assert shown.own is not None
+    assert shown.own.label == "Texas"
 
 
 def test_a_label_is_cleaned_and_cannot_be_empty(ledger: Ledger):
@@ -218,7 +257,9 @@ def test_undo_and_redo_name_the_feature(ledger: Ledger):
     assert session.undo() is None
     session.decide(FIRST, act="edit", seen=0, label="Texas")
     assert session.undo() == FIRST
-    assert session.show(FIRST).own is None
+    own = session.show(FIRST).own
+    assert own is not None
+    assert (own.judgement, own.has_judged) == ("", True)
     assert session.find_next() == FIRST
     assert session.redo() == FIRST
     assert session.redo() is None

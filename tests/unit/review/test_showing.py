@@ -275,12 +275,6 @@ def test_a_feature_is_shown_in_each_of_its_graphs_and_nowhere_else():
     assert read == {"one": GraphSnapshot("one", tokens), "two": GraphSnapshot("two", tokens)}
 
 
-def test_what_people_agreed_on_takes_no_proposals_place():
-    shown = show(make_named(FIRST, status="reviewed"))
-    assert shown.features == {}
-    assert len(shown.occurrences) == len(shown.graphs) == 1
-
-
 def test_neighbours_are_looked_for_once_a_graph_and_only_when_written(
     monkeypatch: pytest.MonkeyPatch,
 ):

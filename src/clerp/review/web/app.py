@@ -128,7 +128,7 @@ async def _show_item(item: _Item, session: _Session, access: _Access) -> Respons
 
 async def _decide(item: _Item, body: DecisionBody, session: _Session) -> Response:
     try:
-        session.decide(
+        shown = session.decide(
             item,
             act=body.act,
             seen=body.seen,
@@ -140,19 +140,27 @@ async def _decide(item: _Item, body: DecisionBody, session: _Session) -> Respons
     except ConflictError as fault:
         conflict = {"conflict": spell_out(str(fault)), "url": address_item(item)}
         return JSONResponse(conflict, 409)
+    label = spell_out(shown.own.label) if shown.own else ""
     if body.act in ("flag", "comment"):
-        return JSONResponse({"next": address_item(item)})
+        return JSONResponse({"next": address_item(item), "label": label})
     following = session.find_next(after=item)
     # Where it is the only one left, the same page again would look as if nothing had happened.
-    return JSONResponse({"next": "/list" if following == item else _address(following) or "/"})
+    address = "/list" if following == item else _address(following) or "/"
+    return JSONResponse({"next": address, "label": label})
 
 
 async def _undo(session: _Session) -> Response:
-    return JSONResponse({"next": _address(session.undo())})
+    return _answer_taken(session, session.undo())
 
 
 async def _redo(session: _Session) -> Response:
-    return JSONResponse({"next": _address(session.redo())})
+    return _answer_taken(session, session.redo())
+
+
+def _answer_taken(session: ReviewSession, item: str | None) -> Response:
+    # Decisions of a file may be about features that no run here has seen.
+    is_shown = item is None or session.has_item(item)
+    return JSONResponse({"next": _address(item) if is_shown else "/list"})
 
 
 async def _list_queue(

@@ -145,6 +145,7 @@ class ItemPage:
     similar: tuple[Similar, ...]
     others: tuple[Said, ...]
     history: tuple[Said, ...]
+    damage: str
 
 
 def build_item_page(item: ReviewItem) -> ItemPage:
@@ -173,6 +174,7 @@ def build_item_page(item: ReviewItem) -> ItemPage:
         ),
         others=tuple(_say(standing) for standing in item.others),
         history=tuple(_list_history(item)),
+        damage=item.damage,
     )
 
 

@@ -64,8 +64,9 @@ def say_verdict(verdict: Verdict) -> str:
     names = ", ".join(verdict.annotators)
     if verdict.state == "disputed":
         return f"Disputed: {names} do not agree"
-    said = verdict.label or "no name fits"
-    return f"Locked: {said}{f' ({verdict.role})' if verdict.role else ''}, by {names}"
+    name = "" if verdict.label is None else verdict.label or "no name fits"
+    role = f"({verdict.role})" if name and verdict.role else verdict.role
+    return f"Locked: {' '.join(filter(None, (name, role)))}, by {names}"
 
 
 def _say_time(seconds: float) -> str:

@@ -238,6 +238,9 @@ class FakeSession(ReviewSession):
             for i, v in list(self.items.items())[offset : offset + limit]
         ]
 
+    def has_item(self, item: str) -> bool:
+        return item in self.items
+
     def count_items(self) -> int:
         return len(self.items)
 

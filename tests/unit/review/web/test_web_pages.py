@@ -37,7 +37,7 @@ def _post(visitor: Visitor, **body: Any) -> Any:
 
 def test_the_page_opens_at_what_is_next(session: FakeSession, visitor: Visitor):
     assert visitor.get("/").headers["location"] == ITEM
-    assert _post(visitor, act="skip").json() == {"next": f"/item/{name_item(1)}"}
+    assert _post(visitor, act="skip").json()["next"] == f"/item/{name_item(1)}"
     assert visitor.get("/").headers["location"] == f"/item/{name_item(1)}"
 
 
@@ -203,19 +203,19 @@ def test_whatever_graphs_models_and_people_say_is_shown_as_text(
 def test_a_judgement_is_recorded_as_it_was_given(session: FakeSession, visitor: Visitor):
     given = {"act": "edit", "label": "say Austin", "role": "output", "comment": "sure"}
     answer = _post(visitor, **given, seconds=4.5)
-    assert answer.json() == {"next": f"/item/{name_item(1)}"}
+    assert answer.json()["next"] == f"/item/{name_item(1)}"
     assert session.decided == [{"item": name_item(0), "seconds": 4.5, **given}]
 
 
 @pytest.mark.parametrize("act", ["flag", "comment"])
 def test_flags_and_comments_leave_the_feature_open(visitor: Visitor, act: str):
-    assert _post(visitor, act=act, comment="look").json() == {"next": ITEM}
+    assert _post(visitor, act=act, comment="look").json()["next"] == ITEM
 
 
 def test_the_last_decision_leads_to_the_end(session: FakeSession, visitor: Visitor):
     for item in list(session.items)[1:]:
         visitor.post(f"/item/{item}/decision", {"act": "accept", "seen": 0})
-    assert _post(visitor, act="accept").json() == {"next": "/"}
+    assert _post(visitor, act="accept").json()["next"] == "/"
     assert "All done" in find_text(visitor.get("/").text)
 
 
@@ -223,7 +223,7 @@ def test_skipping_the_only_one_left_leads_to_the_list(
     session: FakeSession, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(session, "find_next", lambda after=None: name_item(0))
-    assert _post(visitor, act="skip").json() == {"next": "/list"}
+    assert _post(visitor, act="skip").json()["next"] == "/list"
 
 
 def test_who_decides_after_somebody_else_is_told_and_asked(session: FakeSession, visitor: Visitor):
@@ -359,7 +359,7 @@ def test_who_is_asked_for_roles_is_not_asked_for_labels():
         assert 'data-act="edit"' not in html
         assert "aria-pressed" not in html.split('class="buttons"')[1].split("</section>")[0]
         answer = visitor.post(f"{ITEM}/decision", {"act": "role", "role": "cross", "seen": 0})
-        assert answer.json() == {"next": f"/item/{name_item(1)}"}
+        assert answer.json()["next"] == f"/item/{name_item(1)}"
 
 
 def test_the_guideline_is_at_hand(visitor: Visitor):

@@ -61,14 +61,15 @@ async function decide(act, { role = pickRole() } = {}) {
   if (act === "edit" && typed && typed === page.proposed) act = "accept";
   const text = act === "accept" ? page.proposed : act === "edit" ? typed : "";
   const answer = await post(`/item/${page.item}/decision`, {
-    act, seen: page.seen, label: act === "edit" ? text : "", role,
+    act, seen: page.seen, label: text, role,
     comment: comment.value.trim(), seconds: watch.read(),
   });
   if (!answer) return;
   if (answer.status === 409) return showConflict(answer.said);
   if (answer.status !== 200) return tell(answer.said.error, true);
   if (act === "flag" || act === "comment") keepDraft({ comment: "" });
-  sessionStorage.setItem(SAVED, `Saved. ${describe(act, text, role)}`);
+  // What is kept may be written otherwise than it was typed.
+  sessionStorage.setItem(SAVED, `Saved. ${describe(act, answer.said.label, role)}`);
   location.assign(answer.said.next);
 }
 
