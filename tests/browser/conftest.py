@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, ViewportSize, sync_playwright
 from tests.browser.frontend import Frontend, Visit, serve_frontend
 from tests.browser.hub import Hub
+from tests.browser.review_page import Reviewers
 from tests.browser.sample import BUNDLED, Sample, Source, label
 from tests.browser.scripts import NODE_MODULES
 
@@ -29,7 +30,7 @@ _VIEWPORT: ViewportSize = {"width": 1400, "height": 1000}
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     if not os.environ.get("CLERP_BROWSER"):
-        pytest.skip("takes a minute and a browser; run make browser")
+        pytest.skip("takes minutes and a browser; run make browser")
     chromium = shutil.which("chromium")
     if chromium is None or not NODE_MODULES.is_dir():
         pytest.fail("chromium is from make system, the scripts of package.json from make browser")
@@ -74,3 +75,13 @@ def visit(browser: Browser) -> Iterator[Visit]:
     for frontend in opened:
         assert frontend.refused == []
         assert frontend.unexpected == []
+
+
+@pytest.fixture
+def reviewers(browser: Browser) -> Iterator[Reviewers]:
+    """People whose pages must not complain, open windows nor ask anybody but their server."""
+    with ExitStack() as stack:
+        people = Reviewers(browser, stack)
+        yield people
+    for page in people.pages:
+        assert page.unexpected == []
