@@ -93,9 +93,7 @@ def test_the_last_settlement_is_the_same_in_every_ledger():
 
 
 def test_nobody_takes_back_what_another_decided():
-    made = number(
-        decide("ada", "edit", "Texas", uid="hers"), decide("bob", "undo", target="hers")
-    )
+    made = number(decide("ada", "edit", "Texas", uid="hers"), decide("bob", "undo", target="hers"))
     assert find_verdict(made) == Verdict("agreed", "Texas", "", ("ada",))
 
 
