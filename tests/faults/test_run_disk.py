@@ -94,7 +94,11 @@ def test_an_output_that_cannot_be_written_leaves_the_one_before(
 ) -> None:
     assert label(*EVERY).code == 0
     before, asked = place.out.read_bytes(), len(fake.received)
-    ended = run_limited(place, 40_000, *EVERY, "--style", "bracket")
+    bracketed = (*EVERY, "--style", "bracket")
+    # So that the ledger holds the queue of that run, and only the output is written.
+    assert label(*bracketed).code == 0
+    place.out.write_bytes(before)
+    ended = run_limited(place, 40_000, *bracketed)
     assert ended.returncode == 1
     assert ended.stderr.startswith("clerp: graph.labeled.json: could not be written: ")
     assert place.out.read_bytes() == before

@@ -10,7 +10,7 @@ import pytest
 from tests.command_line import assert_refused
 from tests.integration.bad_input.workplace import Workplace
 
-from clerp.ledger import open_ledger
+from clerp.ledger import SCHEMA_VERSION, open_ledger
 
 
 def make_other_database(path: Path) -> None:
@@ -42,11 +42,16 @@ def make_read_only_ledger(path: Path) -> None:
 
 
 ELSEWHERE = "name another place with --ledger"
+NEWER = f"made by a newer clerp (schema 99, not {SCHEMA_VERSION})"
 LEDGERS = {
     "a text": (lambda path: path.write_bytes(b"text, " * 1000), "this is not a ledger", "Name"),
     "a folder": (Path.mkdir, "this is a folder", "Name a file in it"),
     "another database": (make_other_database, "this is a database of something else", "Name"),
-    "of a newer clerp": (make_newer_ledger, "made by a newer clerp (schema 99, not 2)", ELSEWHERE),
+    "of a newer clerp": (
+        make_newer_ledger,
+        f"newer clerp (schema 99, not {SCHEMA_VERSION})",
+        ELSEWHERE,
+    ),
     "damaged": (make_damaged_ledger, "the ledger is damaged", "Restore it from a copy"),
 }
 
