@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -22,6 +21,7 @@ from clerp.ledger.decision_rows import read_decision, write_decision
 from clerp.ledger.engine import keep_others_from
 from clerp.ledger.queue import hash_key, write_key
 from clerp.ledger.record import FeatureKey
+from clerp.ledger.renewals import make_renewals
 from clerp.ledger.tables import DECISIONS, INSERTS, LEASES, QUEUE, STANDINGS, VERDICTS
 
 LOOK_SECONDS = 180.0
@@ -47,24 +47,13 @@ _APPEND = {
 }
 
 
-def _renew(table: sa.Table) -> dict[str, Any]:
-    keys = list(table.primary_key.columns)
-    return {
-        name: insert.on_conflict_do_update(
-            index_elements=keys,
-            set_={c.name: insert.excluded[c.name] for c in table.columns if c not in set(keys)},
-        )
-        for name, insert in ((name, make(table)) for name, make in INSERTS.items())
-    }
-
-
 _MARK_CHANGED = (
     sa.update(STANDINGS)
     .where(STANDINGS.c.feature_key == sa.bindparam("touched"))
     .values(changed=sa.bindparam("count"))
 )
-_RENEW_STANDING = _renew(STANDINGS)
-_RENEW_VERDICT = _renew(VERDICTS)
+_RENEW_STANDING = make_renewals(STANDINGS)
+_RENEW_VERDICT = make_renewals(VERDICTS)
 
 
 _Find = Callable[[Iterator[Decision]], Decision | None]

@@ -9,7 +9,8 @@ import sqlalchemy as sa
 
 from clerp.ledger.queue import hash_key
 from clerp.ledger.record import Shown, Snapshot, TranscoderSet
-from clerp.ledger.tables import GRAPH_SNAPSHOTS, INSERTS, QUEUE, QUEUE_GRAPHS, SNAPSHOTS
+from clerp.ledger.renewals import make_renewals
+from clerp.ledger.tables import GRAPH_SNAPSHOTS, QUEUE, QUEUE_GRAPHS, SNAPSHOTS
 
 _AT_ONCE = 64
 _ASKED_AT_ONCE = 500
@@ -29,17 +30,7 @@ _DROP_UNLINKED = sa.delete(SNAPSHOTS).where(
 )
 
 
-def _renew(table: sa.Table) -> dict[str, sa.Insert]:
-    return {
-        name: insert.on_conflict_do_update(
-            index_elements=list(table.primary_key.columns),
-            set_={name: insert.excluded[name] for name in ("fingerprint", "content")},
-        )
-        for name, insert in ((name, make(table)) for name, make in INSERTS.items())
-    }
-
-
-_RENEW = {table.name: _renew(table) for table in (SNAPSHOTS, GRAPH_SNAPSHOTS)}
+_RENEW = {table.name: make_renewals(table) for table in (SNAPSHOTS, GRAPH_SNAPSHOTS)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,8 @@ def find_verdicts(
         decided = reads.list_decided_keys(transcoders)
     found: dict[FeatureId, Verdict] = {}
     for feature, evidence in known.items():
-        key = make_key(identity, feature, evidence)
+        digest = evidence.digest if isinstance(evidence, FeatureEvidence) else ""
+        key = make_key(identity, feature, digest)
         # Of a local set only evidence tells which feature it is.
         if identity.is_local and not key.digest:
             continue
@@ -54,11 +55,14 @@ def find_verdicts(
     return found
 
 
-def make_key(
-    identity: TranscoderIdentity, feature: FeatureId, evidence: FeatureEvidence | EvidenceGap
-) -> FeatureKey:
-    """Name a feature by what makes it the same one in every graph."""
-    digest = evidence.digest if isinstance(evidence, FeatureEvidence) else ""
+def make_key(identity: TranscoderIdentity, feature: FeatureId, digest: str) -> FeatureKey:
+    """Name a feature by what makes it the same one in every graph.
+
+    Args:
+        identity: Of the graph's transcoder set.
+        feature: One of its features.
+        digest: Of its evidence, empty where there is none.
+    """
     transcoders = TranscoderSet(identity.name, identity.revision or "")
     return FeatureKey(transcoders, feature, digest if identity.is_local else "")
 

@@ -12,6 +12,7 @@ from clerp.labels import Confidence
 from clerp.ledger import FeatureKey, Ledger, QueueItem, QueueStatus, TranscoderSet
 from clerp.outcome import LabeledFeature
 from clerp.report.summary import share_by_feature
+from clerp.review.lock import make_key
 from clerp.review.showing import make_shown
 
 DOUBT: Mapping[Confidence, float] = {"high": 0.1, "medium": 0.15, "low": 0.4}
@@ -120,9 +121,7 @@ def _make_item(
 
 
 def _make_key(labeled: LabeledFeature, identity: TranscoderIdentity) -> FeatureKey:
-    transcoders = TranscoderSet(identity.name, identity.revision or "")
-    digest = labeled.evidence_digest if identity.is_local else ""
-    return FeatureKey(transcoders, labeled.feature, digest)
+    return make_key(identity, labeled.feature, labeled.evidence_digest)
 
 
 def _forget_review(labeled: LabeledFeature, *, is_decided: bool) -> LabeledFeature:
