@@ -5,6 +5,8 @@ import unicodedata
 from dataclasses import dataclass, field
 from typing import Literal
 
+from clerp.errors import UsageError
+
 MAX_LABEL_CHARS = 40
 
 Confidence = Literal["high", "medium", "low"]
@@ -87,6 +89,24 @@ def clean_label(text: str) -> str:
     words = [_spell_out(word) for word in visible.split()]
     line = _strip_start(" ".join(word for word in words if word))
     return _shorten(f"{line[0]} {line[1:]}" if _PLACEHOLDER.fullmatch(line) else line)
+
+
+def check_label(text: str) -> str:
+    """Return a label that a person wrote, which is never changed without a word.
+
+    Raises:
+        UsageError: Frontends would not show it as written.
+    """
+    cleaned = clean_label(text)
+    if cleaned and cleaned != " ".join(clean_comment(text).split()):
+        raise UsageError(
+            f"of this label frontends would show {cleaned!r}",
+            remedy=f"Write it so, or in other words: at most {MAX_LABEL_CHARS} characters, "
+            f"without {' '.join(_SPELLED_OUT)} inside a word, and none of = @ - [ in front",
+        )
+    if not cleaned:
+        raise UsageError("nothing is left of the label", remedy="Write a name of 1 to 6 words")
+    return cleaned
 
 
 def is_placeholder(text: str) -> bool:

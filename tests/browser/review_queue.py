@@ -18,6 +18,7 @@ from clerp.ledger.decision import Act, Decision, GivenRole
 from clerp.ledger.queue import hash_key
 from clerp.ledger.record import Shown, Snapshot
 from clerp.ledger.review_reads import QueueFilter
+from clerp.ledger.terms import ReviewTerms
 from clerp.review.snapshot import (
     FeatureSnapshot,
     GraphSnapshot,
@@ -151,6 +152,12 @@ def decide(path: Path, decisions: Iterable[Made]) -> None:
                 comment=made.comment,
             )
             writes.decide(decision, seen=before[-1].number if before else 0)
+
+
+def agree_on(path: Path, terms: ReviewTerms) -> None:
+    """Set what holds for everybody at a ledger."""
+    with open_ledger(str(path)) as ledger, ledger.reviewing() as writes:
+        writes.agree_on(terms)
 
 
 def make_queued(number: int, n_features: int) -> Queued:

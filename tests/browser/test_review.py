@@ -11,6 +11,7 @@ from tests.browser.review_page import Reviewers, ReviewPage
 from tests.browser.review_queue import (
     Made,
     Queued,
+    agree_on,
     copy_ledger,
     decide,
     find_path,
@@ -21,9 +22,11 @@ from tests.browser.review_queue import (
     write_ledger,
     write_queue,
 )
+from tests.unit.ledger.databases import lock
 from tests.unit.review.web.review_session import make_proposal
 
 from clerp.labels import clean_label
+from clerp.ledger.terms import ReviewTerms
 from clerp.review.snapshot import CandidateView
 from clerp.review.web.escapes import spell_out
 
@@ -258,6 +261,21 @@ def test_who_comes_too_late_may_decide_anyway_with_what_was_typed(
     ]
 
 
+def test_a_decision_waits_for_another_process_that_writes(
+    reviewers: Reviewers, ledger: Path
+) -> None:
+    desk = reviewers.sit(ledger, "ada", *ALL)
+    desk.expect_at(name_feature(1))
+    desk.expect_complaint("503")
+    with lock(f"sqlite:///{ledger}"):
+        desk.press("a")
+        expect(desk.status).to_contain_text("Trying again", timeout=20_000)
+        desk.expect_at(name_feature(1))
+    desk.page.wait_for_url(f"**/{find_path(2)}", timeout=20_000)
+    expect(desk.status).to_contain_text("Saved.")
+    assert list_decisions(ledger) == [Made(name_feature(1), "accept", name_label(1))]
+
+
 SECRET = "zebra"
 
 
@@ -287,7 +305,8 @@ def test_nothing_of_a_proposal_is_sent_before_a_blind_judgement(
 ) -> None:
     ledger = write_ledger(tmp_path / "clerp.db", [hide(1), hide(2)])
     decide(ledger, [Made(name_feature(1), "edit", f"{SECRET} by bob", annotator="bob")])
-    desk = reviewers.sit(ledger, "ada", *ALL, "--blind", "--overlap", "1")
+    agree_on(ledger, ReviewTerms(overlap=1.0, is_blind=True))
+    desk = reviewers.sit(ledger, "ada", *ALL)
     desk.expect_at(name_feature(1))
     for path in ("list", "disputes", "agreement", find_path(1)):
         assert SECRET not in desk.open(path)
@@ -307,7 +326,8 @@ def test_people_who_disagree_settle_it_and_their_agreement_is_measured(
     reviewers: Reviewers, tmp_path: Path
 ) -> None:
     ledger = write_queue(tmp_path / "clerp.db", 4)
-    ada, bob = (reviewers.sit(ledger, name, *ALL, "--overlap", "1") for name in ("ada", "bob"))
+    agree_on(ledger, ReviewTerms(overlap=1.0))
+    ada, bob = (reviewers.sit(ledger, name, *ALL) for name in ("ada", "bob"))
     for role in "1212":
         ada.press(role)
         ada.go("a")
@@ -406,9 +426,10 @@ def test_hostile_text_that_comes_while_a_page_is_open_is_shown_as_text(
     assert set(offered) <= set(map(spell_out, HOSTILE))
     desk.press("ArrowDown", "Enter")
     expect(desk.label).to_have_value(offered[0])
-    desk.go("Enter")
-    saved = f"Saved. {name_feature(1)}: named {clean_label(offered[0])}"
-    expect(desk.status).to_have_text(saved, use_inner_text=True)
+    desk.expect_complaint("400 (Bad Request)")
+    desk.press("Enter")
+    refused = f"frontends would show {clean_label(offered[0])!r}"
+    expect(desk.status).to_contain_text(refused, use_inner_text=True)
 
     desk.open(find_path(2))
     decide(ledger, [Made(name_feature(2), "edit", HOSTILE[0], annotator=ATTACKER)])

@@ -17,7 +17,6 @@ from clerp.ledger import open_ledger
 from clerp.ledger.decision import Act
 from clerp.ledger.review_reads import QueueFilter
 from clerp.pipeline import estimate, explain
-from clerp.review.order import Overlap
 from clerp.review.session import Choice, ReviewSession
 
 FIRST, SECOND = FeatureId(0, 10), FeatureId(1, 11)
@@ -179,13 +178,43 @@ def test_a_role_alone_decides_who_labels(graph: Path, tmp_path: Path):
     assert (labeled.status, labeled.label) == ("needs_review", None)
 
 
-def test_people_who_disagree_lock_nothing(graph: Path, tmp_path: Path):
+def test_one_of_two_judges_locks_nothing_here_nor_where_it_is_imported(
+    graph: Path, tmp_path: Path, run: Run
+):
+    ledger, other, file = (tmp_path / name for name in ("clerp.db", "other.db", "made.csv"))
+    before = clerp.label(graph, ledger=ledger)[0, 10]
+    run("review", "terms", "--overlap", "1", "--ledger", ledger)
+    decide(ledger, FIRST, "edit", label="US states")
+    run("review", "export", file, "--ledger", ledger)
+    assert run("review", "import", file, "--ledger", other).code == 0
+    for place in (ledger, other):
+        assert clerp.label(graph, ledger=place)[0, 10] == before
+    decide(ledger, FIRST, "edit", annotator="bob", label="US states")
+    run("review", "export", file, "--ledger", ledger)
+    assert run("review", "import", file, "--ledger", other).code == 0
+    for place in (ledger, other):
+        assert clerp.label(graph, ledger=place)[0, 10].status == "reviewed"
+
+
+def test_terms_are_kept_and_told(ledger: Path, run: Run):
+    asked = run("review", "terms", "--ledger", ledger, "--json")
+    assert json.loads(asked.out) == {"overlap": 0.0, "annotators": 2, "is_blind": False}
+    run("review", "terms", "--overlap", "0.2", "--ledger", ledger)
+    told = run("review", "terms", "--annotators", "3", "--blind", "--ledger", ledger)
+    assert "3 people judge each of 20% of the features" in told.err
+    assert "shows once one has judged" in told.err
+    again = run("review", "terms", "--ledger", ledger, "--json")
+    assert json.loads(again.out) == {"overlap": 0.2, "annotators": 3, "is_blind": True}
+
+
+def test_people_who_disagree_lock_nothing(graph: Path, tmp_path: Path, run: Run):
     ledger = tmp_path / "clerp.db"
     clerp.label(graph, ledger=ledger)
     before = clerp.label(graph, ledger=ledger)[0, 10]
+    run("review", "terms", "--overlap", "1", "--ledger", ledger)
     with open_ledger(str(ledger)) as opened:
         for person, label in (("ada", "US states"), ("bob", "cities")):
-            session = ReviewSession(opened, Choice(person, overlap=Overlap(1.0)))
+            session = ReviewSession(opened, Choice(person))
             listed = session.list_items(limit=100, offset=0)
             item = next(row.item for row in listed if row.feature == str(FIRST))
             session.decide(item, act="edit", seen=0, label=label)

@@ -51,6 +51,8 @@ class Decision:
     """From when the feature was shown."""
     number: int = 0
     """Place among the decisions about the feature, from 1; 0 before it is recorded."""
+    n_wanted: int = 1
+    """How many people were to judge the feature, as was agreed when this was decided."""
 
     @property
     def is_judgement(self) -> bool:
@@ -161,7 +163,7 @@ def _find_standing(person: str, holding: Iterable[Decision], has_judged: bool) -
 
 
 def find_verdict(decisions: Sequence[Decision]) -> Verdict | None:
-    """Say what the decisions about one feature come to; None while nobody has judged.
+    """Say what the decisions about one feature come to; None while too few have judged.
 
     Who settles, in sight of what the others decided, has the last word about what was said until
     then. Otherwise people agree on a name where all give the same, in whatever case, or all say
@@ -179,6 +181,9 @@ def find_verdict(decisions: Sequence[Decision]) -> Verdict | None:
     given_labels = {person: d.label for person, d in labels.items()}
     given_roles: dict[str, GivenRole] = {person: d.role for person, d in roles.items()}
     annotators = tuple(sorted(labels.keys() | roles.keys()))
+    is_settled = any(d.is_settling for d in holding)
+    if not is_settled and len(annotators) < max(d.n_wanted for d in holding):
+        return None
     if _differ(label.casefold() for label in given_labels.values()) or _differ(
         given_roles.values()
     ):

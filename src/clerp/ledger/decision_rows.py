@@ -9,7 +9,7 @@ from clerp.ledger.queue import read_key, write_key
 
 _COPIED = (
     *("uid", "annotator", "act", "made_at", "label", "role", "comment", "target", "proposal"),
-    *("is_blind", "is_settling", "seconds", "number"),
+    *("is_blind", "is_settling", "seconds", "number", "n_wanted"),
 )
 
 

@@ -3,7 +3,14 @@
 import sqlalchemy as sa
 from sqlalchemy.schema import CreateColumn
 
-from clerp.ledger.tables import ANSWERS, QUEUE, QUEUE_BY_FEATURE, SCHEMA_VERSION, VERSIONS
+from clerp.ledger.tables import (
+    ANSWERS,
+    DECISIONS,
+    QUEUE,
+    QUEUE_BY_FEATURE,
+    SCHEMA_VERSION,
+    VERSIONS,
+)
 
 _ADDED = {
     2: (
@@ -11,8 +18,11 @@ _ADDED = {
         *(ANSWERS.c[name] for name in ("schema_version", "parsed", "complaint")),
     ),
     3: tuple(QUEUE.c[name] for name in ("label", "method", "uncertainty")),
+    4: (DECISIONS.c.n_wanted,),
 }
 """Columns that a version added to the one before; new tables make themselves."""
+_MADE = {DECISIONS.name: 3}
+"""Versions that came with a table, which in older ledgers has just made itself, complete."""
 
 
 def migrate(connection: sa.Connection) -> None:
@@ -20,6 +30,8 @@ def migrate(connection: sa.Connection) -> None:
     found = connection.execute(sa.select(VERSIONS.c.version).with_for_update()).scalar_one()
     for version in range(found + 1, SCHEMA_VERSION + 1):
         for added in _ADDED[version]:
+            if found < _MADE.get(added.table.name, 1):
+                continue
             column = CreateColumn(added).compile(dialect=connection.dialect)
             connection.execute(sa.DDL(f"ALTER TABLE {added.table.name} ADD COLUMN {column}"))
     if found < 3:

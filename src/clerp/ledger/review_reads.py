@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 import sqlalchemy as sa
 
 from clerp.feature import FeatureId
+from clerp.ledger.clock import tell_time
 from clerp.ledger.counters import read_counts
 from clerp.ledger.decision import Decision, Judgement, Verdict
 from clerp.ledger.decision_rows import read_decision, read_verdict
@@ -21,6 +22,7 @@ from clerp.ledger.tables import (
     STANDINGS,
     VERDICTS,
 )
+from clerp.ledger.terms import ReviewTerms, read_terms
 from clerp.router import Role, Tier
 
 _STANDINGS = sa.select(
@@ -97,6 +99,10 @@ class ReviewReads:
     def read_counts(self) -> Mapping[str, int]:
         """Return how often the queue and the decisions changed, by `queue` and `decisions`."""
         return read_counts(self._connection)
+
+    def read_terms(self) -> ReviewTerms:
+        """Return what the people who review agreed on."""
+        return read_terms(self._connection)
 
     def list_entries(self, wanted: QueueFilter) -> list[QueueEntry]:
         """List the features that are wanted, by what a label would add to each.
@@ -216,12 +222,13 @@ class ReviewReads:
         )
         return list(self._connection.execute(took).scalars())
 
-    def list_looked_at(self, annotator: str, now: float) -> set[str]:
+    def list_looked_at(self, annotator: str, *, now: float | None = None) -> set[str]:
         """Return the features that others look at."""
+        moment = tell_time(self._connection) if now is None else now
         others = sa.select(LEASES.c.key).where(
             LEASES.c.key.startswith("review "),
             LEASES.c.owner != annotator,
-            LEASES.c.until > now,
+            LEASES.c.until > moment,
         )
         return {key.partition(" ")[2] for key in self._connection.execute(others).scalars()}
 

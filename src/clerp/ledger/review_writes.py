@@ -1,6 +1,5 @@
 """What people decide, inside a transaction that somebody else commits."""
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
@@ -8,6 +7,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from clerp.errors import ConflictError, ReviewError
+from clerp.ledger.clock import tell_time
 from clerp.ledger.counters import count_change
 from clerp.ledger.decision import (
     Act,
@@ -23,8 +23,9 @@ from clerp.ledger.queue import hash_key, write_key
 from clerp.ledger.record import FeatureKey
 from clerp.ledger.renewals import make_renewals
 from clerp.ledger.tables import DECISIONS, INSERTS, LEASES, QUEUE, STANDINGS, VERDICTS
+from clerp.ledger.terms import ReviewTerms, write_terms
 
-LOOK_SECONDS = 180.0
+LOOK_SECONDS = 600.0
 """For which nobody else is offered a feature that one person has opened."""
 _LOOK = "review "
 
@@ -66,6 +67,7 @@ class ReviewWrites:
         self._connection = connection
         self._dialect = connection.dialect.name
         self._touched: set[str] = set()
+        self._has_news = False
 
     def decide(self, decision: Decision, *, seen: int, of: str | None = None) -> Decision:
         """Add a decision, unless there is a later one than the person has seen.
@@ -126,10 +128,17 @@ class ReviewWrites:
         """Let nobody else decide until this ends, so that what is not here stays away."""
         keep_others_from(self._connection, DECISIONS)
 
+    def agree_on(self, terms: ReviewTerms) -> None:
+        """Set what holds for everybody from now on; what was decided before stays as it is."""
+        write_terms(self._connection, terms)
+        self._has_news = True
+
     def finish(self) -> None:
         """Let readers know of what changed. Last of all: others who decide wait from here on."""
+        if not (self._touched or self._has_news):
+            return
+        count = count_change(self._connection, "decisions")
         if self._touched:
-            count = count_change(self._connection, "decisions")
             self._connection.execute(
                 _MARK_CHANGED, [{"touched": item, "count": count} for item in sorted(self._touched)]
             )
@@ -145,7 +154,7 @@ class ReviewWrites:
         Returns:
             False where somebody else looks at it.
         """
-        moment = time.time() if now is None else now
+        moment = tell_time(self._connection) if now is None else now
         name = _LOOK + hash_key(key)
         stale = sa.or_(LEASES.c.owner == annotator, LEASES.c.until <= moment)
         self._connection.execute(sa.delete(LEASES).where(LEASES.c.key.startswith(_LOOK), stale))

@@ -28,7 +28,14 @@ _DROP_UNLINKED = sa.delete(SNAPSHOTS).where(
         ),
     )
 )
-
+_DROP_EMPTY = sa.delete(GRAPH_SNAPSHOTS).where(
+    ~sa.exists().where(
+        QUEUE_GRAPHS.c.graph == GRAPH_SNAPSHOTS.c.graph,
+        QUEUE.c.feature_key == QUEUE_GRAPHS.c.feature_key,
+        QUEUE.c.transcoder_set == GRAPH_SNAPSHOTS.c.transcoder_set,
+        QUEUE.c.revision == GRAPH_SNAPSHOTS.c.revision,
+    )
+)
 
 _RENEW = {table.name: make_renewals(table) for table in (SNAPSHOTS, GRAPH_SNAPSHOTS)}
 
@@ -79,9 +86,11 @@ def find_snapshot_changes(
     """Compare what is kept of a set's features and graphs with what should be shown."""
     wanted = {(hash_key(key), _SHARED): made for key, made in shown.features.items()}
     wanted |= {(hash_key(key), graph): made for (key, graph), made in shown.occurrences.items()}
+    linked = {graph for _, graph in shown.occurrences}
     graphs = {
         (transcoders.name, transcoders.revision, graph): made
         for graph, made in shown.graphs.items()
+        if graph in linked
     }
     kept = _find_fingerprints(connection, {item for item, _ in wanted})
     judged = sa.select(QUEUE.c.feature_key).where(
@@ -123,8 +132,9 @@ def _find_fingerprints(
 
 
 def drop_unlinked(connection: sa.Connection) -> None:
-    """Forget snapshots of features that left the queue, and of graphs that a feature left."""
+    """Forget what is kept of features that left the queue, and of graphs that features left."""
     connection.execute(_DROP_UNLINKED)
+    connection.execute(_DROP_EMPTY)
 
 
 def select_snapshots(item: str) -> "sa.Select[Any, Any]":

@@ -7,7 +7,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from clerp.ledger.text import Text
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 INSERTS = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 """Makers of an INSERT that may say ON CONFLICT, by database."""
@@ -113,8 +113,17 @@ DECISIONS = sa.Table(
     sa.Column("is_settling", sa.Boolean, nullable=False),
     sa.Column("seconds", sa.Float),
     sa.Column("made_at", sa.DateTime, nullable=False),
+    sa.Column("n_wanted", sa.Integer, nullable=False, server_default="1"),
     # Of two who decide at the same moment about a feature, one comes too late.
     sa.UniqueConstraint("feature_key", "number"),
+)
+REVIEW_TERMS = sa.Table(
+    "review_terms",
+    TABLES,
+    sa.Column("name", Text, primary_key=True),
+    sa.Column("overlap", sa.Float, nullable=False),
+    sa.Column("annotators", sa.Integer, nullable=False),
+    sa.Column("is_blind", sa.Boolean, nullable=False),
 )
 COUNTERS = sa.Table(
     "counters",

@@ -1,13 +1,13 @@
 """What is written of answers, inside a transaction that somebody else commits."""
 
 import sqlite3
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from clerp.ledger.clock import tell_time
 from clerp.ledger.engine import warn_of_log_bug
 from clerp.ledger.owners import is_another_process, is_gone
 from clerp.ledger.record import Answer, Claim, Taken
@@ -24,8 +24,6 @@ _RENEW_LEASE = (
     .where(LEASES.c.key == sa.bindparam("asked"), LEASES.c.owner == sa.bindparam("holder"))
     .values(until=sa.bindparam("later"))
 )
-# Machines that share a server need not agree on the time; those that share a file are one.
-_SERVER_CLOCK = sa.select(sa.cast(sa.extract("epoch", sa.func.clock_timestamp()), sa.Float))
 
 
 def select_answers(connection: sa.Connection, keys: Sequence[str]) -> dict[str, Answer]:
@@ -87,7 +85,7 @@ class LedgerWrites:
         self, key: str, owner: str, seconds: float, *, now: float | None = None
     ) -> Claim | Answer | Taken:
         """See `Ledger.claim`."""
-        moment = self._tell_time() if now is None else now
+        moment = tell_time(self._connection) if now is None else now
         lease = Claim(key, owner, moment + seconds)
         # The lease comes first: between a look for the answer and the lease, another connection
         # to a server could record the one and end the other.
@@ -105,7 +103,7 @@ class LedgerWrites:
         Returns:
             As many outcomes as keys. A key that is given twice is claimed once, and taken then.
         """
-        moment = self._tell_time()
+        moment = tell_time(self._connection)
         # Everybody in the same order: on a server, two that hold what the other one waits for would
         # wait for ever.
         leases = {key: Claim(key, owner, moment + seconds) for key in sorted(keys)}
@@ -124,7 +122,7 @@ class LedgerWrites:
 
     def renew(self, key: str, owner: str, seconds: float, *, now: float | None = None) -> bool:
         """See `Ledger.renew`."""
-        moment = self._tell_time() if now is None else now
+        moment = tell_time(self._connection) if now is None else now
         named = {"asked": key, "holder": owner, "later": moment + seconds}
         return self._connection.execute(_RENEW_LEASE, named).rowcount == 1
 
@@ -143,8 +141,3 @@ class LedgerWrites:
             if holder is not None:
                 self.release(lease.key, holder.owner)
         return None
-
-    def _tell_time(self) -> float:
-        if self._connection.dialect.name == "sqlite":
-            return time.time()
-        return self._connection.execute(_SERVER_CLOCK).scalar_one()

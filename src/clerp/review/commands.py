@@ -2,7 +2,7 @@
 
 import getpass
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -56,7 +56,8 @@ def review(
         str, typer.Option(help="labels, or roles: only the role of each feature is asked for.")
     ] = "labels",
     blind: Annotated[
-        bool, typer.Option("--blind", help="Show what clerp proposes only once you have judged.")
+        bool,
+        typer.Option("--blind", help="Show you what clerp proposes only once you have judged."),
     ] = False,
     review_cover: Annotated[
         float,
@@ -64,13 +65,6 @@ def review(
             min=0, max=1, help="Stop where names beyond doubt cover this part of influence."
         ),
     ] = 0.8,
-    overlap: Annotated[
-        float,
-        typer.Option(min=0, max=1, help="Part of the features that several people judge, blind."),
-    ] = 0.0,
-    annotators: Annotated[
-        int, typer.Option(min=2, help="How many people judge each feature of the overlap.")
-    ] = 2,
     graph: Annotated[list[str] | None, typer.Option(help="Only features of this graph.")] = None,
     tier: Annotated[list[int] | None, typer.Option(min=1, max=3, help="Only this tier.")] = None,
     layer: Annotated[list[int] | None, typer.Option(min=0, help="Only this layer.")] = None,
@@ -98,7 +92,6 @@ def review(
             )
         return
     from clerp.ledger.review_reads import QueueFilter
-    from clerp.review.order import Overlap
     from clerp.review.session import Choice, ReviewSession
     from clerp.review.web.app import build_app
     from clerp.review.web.security import Access
@@ -119,7 +112,6 @@ def review(
         is_blind=blind,
         wanted=wanted,
         cover=review_cover,
-        overlap=Overlap(overlap, annotators),
         guideline=_read_guideline(guideline),
     )
     with _open(ledger) as opened, TemporaryDirectory(prefix="clerp-review-") as folder:
@@ -128,6 +120,47 @@ def review(
         access = Access()
         page = build_app(session, access)
         serve(page, port, lambda at: _announce(access.make_link(at), Path(folder), opens=browser))
+
+
+@app.command("terms")
+def terms(
+    overlap: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Part of the features that several people judge, blind."),
+    ] = None,
+    annotators: Annotated[
+        int | None, typer.Option(min=2, help="How many people judge each of these features.")
+    ] = None,
+    blind: Annotated[
+        bool | None,
+        typer.Option("--blind/--open", help="Hold clerp's proposals back until one has judged."),
+    ] = None,
+    ledger: LedgerPlace = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Write the terms as JSON.")] = False,
+) -> None:
+    """Set or show what holds for everybody who reviews in this ledger."""
+    given = {"overlap": overlap, "annotators": annotators, "is_blind": blind}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    with _open(ledger) as opened:
+        with opened.reading_review() as reads:
+            agreed = replace(reads.read_terms(), **chosen)
+        if chosen:
+            with opened.reviewing() as writes:
+                writes.agree_on(agreed)
+    if as_json:
+        write_json([asdict(agreed)])
+        return
+    tell(
+        f"{agreed.annotators} people judge each of {agreed.overlap:.0%} of the features, "
+        "blind to each other; one judges the others"
+        if agreed.overlap
+        else "Each feature is judged by one"
+    )
+    tell(
+        "What clerp proposes shows once one has judged"
+        if agreed.is_blind
+        else "What clerp proposes shows before one judges"
+    )
 
 
 @app.command("export")
@@ -155,11 +188,13 @@ def import_(
 ) -> None:
     """Add the decisions of a file that the ledger has not; again, it adds nothing."""
     from clerp.ledger import open_ledger
+    from clerp.ledger.patience import wait_for_lock
     from clerp.review.exchange import import_decisions
 
     # A fresh clone has none yet.
     with open_ledger(_find_place(ledger)) as opened:
-        done = import_decisions(opened, path, now=datetime.now(UTC).replace(tzinfo=None))
+        now = datetime.now(UTC).replace(tzinfo=None)
+        done = wait_for_lock(lambda: import_decisions(opened, path, now=now))
     if as_json:
         conflicts = [asdict(c) | {"feature": str(c.feature.feature)} for c in done.conflicts]
         write_json([asdict(done) | {"conflicts": conflicts}])

@@ -21,7 +21,7 @@ from pydantic import (
 from clerp.errors import EvidenceError, ReviewError, UsageError
 from clerp.evidence.storage import describe, read_file
 from clerp.feature import FeatureId
-from clerp.labels import clean_comment, clean_label
+from clerp.labels import check_label, clean_comment, clean_label
 from clerp.ledger import FeatureKey, TranscoderSet
 from clerp.ledger.decision import Act, Decision, GivenRole
 from clerp.report.rows import make_visible
@@ -32,6 +32,7 @@ MAX_BYTES = 2**28
 _SHOWN_FAULTS = 10
 _MOST_SECONDS = 1e9
 _MOST_LAYERS = 100_000
+_MOST_PEOPLE = 1_000
 # What spreadsheets take for a formula, and the mark that keeps them from it.
 _ACTIVE, _MARK = ("=", "+", "-", "@", "\t", "\r", "'"), "'"
 
@@ -58,6 +59,7 @@ class DecisionRow(BaseModel):
     is_blind: bool = False
     is_settling: bool = False
     seconds: float | None = Field(default=None, ge=0, le=_MOST_SECONDS)
+    n_wanted: int = Field(default=1, ge=1, le=_MOST_PEOPLE)
     made_at: AwareDatetime | None = None
     """UTC; where it is missing, when it is imported."""
 
@@ -95,8 +97,8 @@ class DecisionRow(BaseModel):
 
     @model_validator(mode="after")
     def _check_act(self) -> "DecisionRow":
-        if self.act in ("accept", "edit") and not clean_label(self.label):
-            raise ValueError(f"{self.act} needs a label")
+        if self.act in ("accept", "edit"):
+            _check_label(self.label)
         if self.act == "role" and not self.role:
             raise ValueError("role needs a role")
         if self.act in ("undo", "redo") and not self.target:
@@ -113,7 +115,7 @@ class DecisionRow(BaseModel):
             annotator=self.annotator,
             act=self.act,
             made_at=made_at,
-            label=clean_label(self.label) if self.act in ("accept", "edit") else "",
+            label=check_label(self.label) if self.act in ("accept", "edit") else "",
             role=self.role,
             comment=clean_comment(self.comment),
             target=self.target,
@@ -121,6 +123,7 @@ class DecisionRow(BaseModel):
             is_blind=self.is_blind,
             is_settling=self.is_settling,
             seconds=self.seconds,
+            n_wanted=self.n_wanted,
         )
 
     def _hash(self) -> str:
@@ -146,8 +149,16 @@ class DecisionRow(BaseModel):
             is_blind=decision.is_blind,
             is_settling=decision.is_settling,
             seconds=decision.seconds,
+            n_wanted=decision.n_wanted,
             made_at=decision.made_at.replace(tzinfo=UTC),
         )
+
+
+def _check_label(given: str) -> None:
+    try:
+        check_label(given)
+    except UsageError as fault:
+        raise ValueError(str(fault)) from fault
 
 
 def find_form(path: Path) -> Form:

@@ -68,6 +68,8 @@ class ReviewItem:
     """Decisions that this person may see, first to last."""
     similar: tuple[Namesake, ...]
     """Named features whose words are most like this one's."""
+    is_open_elsewhere: bool = False
+    """Somebody else looks at it, too."""
     damage: str = ""
     """Why something that was kept of the feature is missing here."""
 

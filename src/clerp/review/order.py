@@ -8,26 +8,7 @@ from math import fsum
 
 from clerp.ledger.decision import Verdict
 from clerp.ledger.review_reads import QueueEntry, StandingEntry
-
-_PARTS = 2**32
-
-
-@dataclass(frozen=True, slots=True)
-class Overlap:
-    """Which features more than one person judges, blind to the others."""
-
-    part: float = 0.0
-    """Of all features, 0 to 1; drawn by their keys, so that it is the same ones for everybody."""
-    annotators: int = 2
-    """How many judge each of them."""
-
-    def count_wanted(self, item: str) -> int:
-        """Return how many people should judge a feature."""
-        return self.annotators if self.has(item) else 1
-
-    def has(self, item: str) -> bool:
-        """Say whether a feature is one of them."""
-        return self.part > 0 and int(item[:8], 16) < self.part * _PARTS
+from clerp.ledger.terms import ReviewTerms
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,13 +97,13 @@ class Judged:
         own = self.find_own(item)
         return own is not None and own.is_skipped
 
-    def list_finished(self, overlap: Overlap) -> set[str]:
+    def list_finished(self, terms: ReviewTerms) -> set[str]:
         """Return the features of which this person's judgement is not wanted any more."""
         return {
             item
             for item, standings in self._standings.items()
             if self.has_own(item)
-            or sum(map(self._is_done, standings.values())) >= overlap.count_wanted(item)
+            or sum(map(self._is_done, standings.values())) >= terms.count_wanted(item)
         }
 
     def _is_done(self, standing: StandingEntry) -> bool:

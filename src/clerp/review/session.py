@@ -4,22 +4,23 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from math import inf
 from statistics import median
 from typing import Literal, cast, get_args
 
 from clerp.errors import ConflictError, LedgerBusyError, UnknownItemError, UsageError
-from clerp.labels import clean_comment, clean_label
+from clerp.labels import check_label, clean_comment
 from clerp.ledger import Ledger, QueueItem
 from clerp.ledger.decision import Act, Decision, GivenRole, find_standings
 from clerp.ledger.queue import hash_key
 from clerp.ledger.review_reads import NamedFeature, QueueFilter, ReviewReads
+from clerp.ledger.terms import ReviewTerms
 from clerp.review.agreement import RoleAgreement, measure_agreement
 from clerp.review.item import DisputedItem, ListedItem, Place, ReviewItem
 from clerp.review.names import NamesInUse
-from clerp.review.order import Judged, Overlap, QueueOrder
+from clerp.review.order import Judged, QueueOrder
 from clerp.review.reading import build_item
 from clerp.router import Role
 
@@ -42,11 +43,11 @@ class Choice:
     task: Task = "labels"
     """`roles`: only the role is asked for."""
     is_blind: bool = False
-    """Nothing of what clerp proposes is shown of a feature before it is judged."""
+    """Nothing of what clerp proposes is shown of a feature before it is judged, also where the
+    ledger's terms would show it."""
     wanted: QueueFilter = field(default_factory=QueueFilter)
     cover: float = 0.8
     """Part of influence, 0 to 1, that names beyond doubt should cover in the end."""
-    overlap: Overlap = field(default_factory=Overlap)
     guideline: str = ""
     """Shown beside every feature."""
 
@@ -67,6 +68,7 @@ class ReviewSession:
         self._now = now
         self._make_uid = make_uid
         self._counts: dict[str, int] | None = None
+        self._terms = ReviewTerms()
         self._order = QueueOrder((), choice.cover)
         self._judged = Judged(choice.annotator, by_role=choice.task == "roles")
         self._open: Sequence[str] = ()
@@ -87,7 +89,7 @@ class ReviewSession:
     @property
     def is_blind(self) -> bool:
         """Whether proposals are held back."""
-        return self.choice.is_blind
+        return self.choice.is_blind or self._terms.is_blind
 
     @property
     def guideline(self) -> str:
@@ -107,13 +109,13 @@ class ReviewSession:
         """
         with self._ledger.reading_review() as reads:
             self._refresh(reads)
-            elsewhere = reads.list_looked_at(self.annotator, self._now())
+            elsewhere = reads.list_looked_at(self.annotator)
         last = after if after in self._open else None
         for skipped in (False, True):
             for item in self._open:
                 if self._judged.is_skipped(item) is not skipped or item == after:
                     continue
-                if self.choice.overlap.has(item) or item not in elsewhere:
+                if self._terms.is_shared(item) or item not in elsewhere:
                     return item
         return last
 
@@ -138,10 +140,12 @@ class ReviewSession:
         with self._ledger.reading_review() as reads:
             self._refresh(reads)
             shown = self._build(reads, item)
-        if not self.choice.overlap.has(item) and not self._judged.has_own(item):
-            # A courtesy: while somebody else writes, the page can be read all the same.
-            with suppress(LedgerBusyError), self._ledger.reviewing() as writes:
-                writes.look_at(shown.key, self.annotator, now=self._now())
+        if self._terms.is_shared(item) or self._judged.has_own(item):
+            return shown
+        # A courtesy: while somebody else writes, the page can be read all the same.
+        with suppress(LedgerBusyError), self._ledger.reviewing() as writes:
+            is_alone = writes.look_at(shown.key, self.annotator)
+            shown = replace(shown, is_open_elsewhere=not is_alone)
         return shown
 
     def place(self, item: str) -> Place:
@@ -209,6 +213,7 @@ class ReviewSession:
             is_blind=self._hides_proposal(item),
             is_settling=not hides_others and self._judged.has_others(item),
             seconds=None if seconds is None else min(max(seconds, 0.0), _LONGEST_PACE),
+            n_wanted=self._terms.count_wanted(item),
         )
         with self._ledger.reviewing() as writes:
             writes.decide(decision, seen=seen, of=self.annotator if hides_others else None)
@@ -308,12 +313,13 @@ class ReviewSession:
         if counts == self._counts:
             return
         known = self._counts or {}
+        self._terms = reads.read_terms()
         if self._counts is None or counts.get("queue") != known.get("queue"):
             entries = reads.list_entries(self.choice.wanted)
             self._order = QueueOrder(tuple(entries), self.choice.cover)
         since = known.get("decisions", 0)
         self._judged.update(reads.list_standings(since), reads.list_verdicts_by_item(since))
-        finished = self._judged.list_finished(self.choice.overlap)
+        finished = self._judged.list_finished(self._terms)
         within = self._order.entries[: self._order.n_within]
         self._open = [entry.item for entry in within if entry.item not in finished]
         self._paces = reads.list_paces(self.annotator, _N_PACES)
@@ -359,7 +365,7 @@ class ReviewSession:
 
     def _hides(self, item: str) -> bool:
         """Say whether the person must not see yet what others decided."""
-        is_shared = self.choice.overlap.has(item) or self.is_blind
+        is_shared = self._terms.is_shared(item) or self.is_blind
         return is_shared and not self._judged.ever_judged(item)
 
     def _check_label(self, act: Act, label: str, queued: QueueItem) -> str:
@@ -372,12 +378,7 @@ class ReviewSession:
                     remedy="Look at the feature again before deciding",
                 )
             return label
-        if act != "edit":
-            return ""
-        cleaned = clean_label(label)
-        if not cleaned:
-            raise UsageError("nothing is left of the label", remedy="Write a name of 1 to 6 words")
-        return cleaned
+        return check_label(label) if act == "edit" else ""
 
     def _measure_named(self) -> float | None:
         order = self._order

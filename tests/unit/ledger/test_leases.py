@@ -21,12 +21,12 @@ from clerp.ledger import (
     Answer,
     Claim,
     Ledger,
-    LedgerWrites,
     Taken,
     name_owner,
     open_ledger,
     writes,
 )
+from clerp.ledger import writes as ledger_writes
 from clerp.ledger.engine import warn_of_log_bug
 
 SPAWN = multiprocessing.get_context("spawn")
@@ -103,7 +103,7 @@ def test_an_answer_recorded_since_the_look_is_returned(ledger: Ledger):
 def test_two_groups_of_one_owner_in_one_tick_of_the_clock_have_one_lease(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(LedgerWrites, "_tell_time", lambda _: 100.0)
+    monkeypatch.setattr(ledger_writes, "tell_time", lambda _: 100.0)
     with ledger.writing() as first:
         assert first.claim_all(["k", "k", "l"], "ada", 60.0) == [
             Claim("k", "ada", 160.0),

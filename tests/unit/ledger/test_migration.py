@@ -1,7 +1,8 @@
 """A ledger of the first schema, as clerp 0.1 made it, becomes one of today's."""
 
 import sqlite3
-from itertools import chain
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ from tests.unit.ledger.records import make_answer, make_item, queue
 
 from clerp.errors import LedgerError
 from clerp.ledger import SCHEMA_VERSION, Claim, open_ledger
-from clerp.ledger.migration import _ADDED
+from clerp.ledger.decision import Decision
+from clerp.ledger.migration import _ADDED, _MADE
 
 FIRST_SCHEMA = """
 CREATE TABLE schema_version (
@@ -107,21 +109,33 @@ def test_a_migration_that_fails_changes_nothing(old: Path):
     assert old.read_bytes() == before
 
 
-def make_older(url: str) -> None:
-    """Take from a ledger what later schemas added to its tables."""
-    ask(url, "DROP INDEX IF EXISTS queue_by_set")
-    for column in chain.from_iterable(_ADDED.values()):
-        ask(url, f"ALTER TABLE {column.table.name} DROP COLUMN {column.name}")
-    ask(url, "UPDATE schema_version SET version = 1")
+SAID = Decision("u", make_item().key, "ada", "comment", datetime(2026, 1, 2), comment="why?")
 
 
-def test_a_ledger_of_the_first_schema_keeps_its_rows_in_every_database(url: str):
+def make_older(url: str, version: int) -> None:
+    """Take from a ledger what later schemas added to it."""
+    for later in range(version + 1, SCHEMA_VERSION + 1):
+        for column in _ADDED[later]:
+            ask(url, f"ALTER TABLE {column.table.name} DROP COLUMN {column.name}")
+    for table, made in _MADE.items():
+        if made > version:
+            ask(url, f"DROP TABLE {table}")
+    ask(url, f"UPDATE schema_version SET version = {version}")
+
+
+@pytest.mark.parametrize("version", range(1, SCHEMA_VERSION))
+def test_a_ledger_of_an_older_schema_keeps_its_rows_in_every_database(url: str, version: int):
     with open_ledger(url) as ledger:
         ledger.record_answer(make_answer())
         queue(ledger, make_item())
-    make_older(url)
+        with ledger.reviewing() as writes:
+            writes.decide(SAID, seen=0)
+    make_older(url, version)
     for _ in range(2):
         with open_ledger(url) as ledger:
             assert ledger.find_answer("k") == make_answer()
             assert ledger.queued() == [make_item()]
+            with ledger.reading_review() as reads:
+                kept = list(reads.list_all_decisions())
+        assert kept == ([replace(SAID, number=1)] if version >= _MADE["decisions"] else [])
     assert ask(url, "SELECT version FROM schema_version") == [(SCHEMA_VERSION,)]

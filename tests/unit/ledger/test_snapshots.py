@@ -105,6 +105,21 @@ def test_only_what_differs_is_built(ledger: Ledger, url: str):
     }
 
 
+def test_a_graph_that_no_feature_waits_for_is_kept_no_more(ledger: Ledger, url: str):
+    show({make_item(1, GRAPHS): "a"}, *GRAPHS)(ledger)
+    other = TranscoderSet("owner/other", "")
+    moved = replace(make_item(1), key=replace(make_item(1).key, transcoders=other))
+    show({moved: "b"}, "dallas")(ledger)
+    show({make_item(1): "a"}, *GRAPHS)(ledger)
+    assert count(url, "graph_snapshots") == 2
+    show({}, "dallas")(ledger)
+    kept = ask(url, "SELECT transcoder_set, graph FROM graph_snapshots")
+    assert kept == [("owner/other", "dallas")]
+    once = dump(url)
+    show({}, "dallas")(ledger)
+    assert dump(url) == once
+
+
 def test_a_feature_that_left_the_queue_is_shown_no_more(ledger: Ledger, url: str):
     show({make_item(1): "a", make_item(2): "b"}, "dallas")(ledger)
     show({make_item(2): "b"}, "dallas")(ledger)

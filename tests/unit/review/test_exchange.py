@@ -159,7 +159,8 @@ def test_a_line_made_by_hand_is_added_once(ledger: Ledger, tmp_path: Path):
 BROKEN = [
     ("{", "invalid JSON"),
     (LINE.replace("edit", "rename"), "act"),
-    (LINE.replace('"Texas"', '"\u202e"'), "edit needs a label"),
+    (LINE.replace('"Texas"', '"\u202e"'), "nothing is left of the label"),
+    (LINE.replace('"Texas"', '"C++"'), "of this label frontends would show 'C'"),
     (LINE.replace("3_7", "x"), "'x' is not a feature"),
     (LINE.replace('"edit"', '"role"'), "role needs a role"),
     (LINE.replace('"edit"', '"undo"'), "undo needs a target"),

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clerp.ledger.review_reads import QueueEntry
-from clerp.review.order import Overlap, QueueOrder
+from clerp.ledger.terms import ReviewTerms
+from clerp.review.order import QueueOrder
 
 
 def order(*entries: tuple[float, float], cover: float) -> QueueOrder:
@@ -44,10 +45,10 @@ def test_no_feature_too_many(entries: list[tuple[float, float]], cover: float):
 
 def test_the_overlap_is_the_same_for_everybody_and_of_the_size_asked_for():
     items = [f"{n * 2654435761 % 2**32:08x}{n:056x}" for n in range(2_000)]
-    overlap = Overlap(0.2, 3)
-    drawn = [item for item in items if overlap.has(item)]
+    terms = ReviewTerms(0.2, 3)
+    drawn = [item for item in items if terms.is_shared(item)]
     assert len(drawn) == pytest.approx(400, rel=0.1)
-    assert {overlap.count_wanted(item) for item in drawn} == {3}
-    assert set(drawn) < {item for item in items if Overlap(0.5).has(item)}
-    assert not any(Overlap().has(item) for item in items)
-    assert all(Overlap(1.0).has(item) for item in items)
+    assert {terms.count_wanted(item) for item in drawn} == {3}
+    assert set(drawn) < {item for item in items if ReviewTerms(0.5).is_shared(item)}
+    assert not any(ReviewTerms().is_shared(item) for item in items)
+    assert all(ReviewTerms(1.0).is_shared(item) for item in items)

@@ -18,8 +18,8 @@ from clerp.errors import ConflictError, UsageError
 from clerp.ledger import FeatureKey, Ledger, open_ledger
 from clerp.ledger.decision import Act, GivenRole, drop_undone, find_standings
 from clerp.ledger.queue import hash_key
+from clerp.ledger.terms import ReviewTerms
 from clerp.review.exchange import Imported, export_decisions, import_decisions
-from clerp.review.order import Overlap
 from clerp.review.session import Choice, ReviewSession, Task
 
 PEOPLE = ("ada", "bob")
@@ -46,7 +46,12 @@ _choices = st.builds(
     task=_tasks,
     is_blind=st.booleans(),
     cover=st.just(1.0),
-    overlap=st.sampled_from((Overlap(), Overlap(0.5), Overlap(1.0))),
+)
+_terms = st.builds(
+    ReviewTerms,
+    overlap=st.sampled_from((0.0, 0.5, 1.0)),
+    annotators=st.sampled_from((2, 3)),
+    is_blind=st.booleans(),
 )
 
 
@@ -58,14 +63,16 @@ class Desk:
     sessions: dict[str, ReviewSession]
 
     @staticmethod
-    def set_up(choice: Choice, make_uid: Callable[[], str], now: Callable[[], float]) -> "Desk":
+    def set_up(
+        choice: Choice, terms: ReviewTerms, make_uid: Callable[[], str], now: Callable[[], float]
+    ) -> "Desk":
         ledger = open_ledger(":memory:")
+        with ledger.reviewing() as writes:
+            writes.agree_on(terms)
         sessions = {
             person: ReviewSession(
                 ledger,
-                Choice(
-                    person, choice.task, choice.is_blind, cover=choice.cover, overlap=choice.overlap
-                ),
+                Choice(person, choice.task, choice.is_blind, cover=choice.cover),
                 now=now,
                 make_uid=make_uid,
             )
@@ -91,16 +98,16 @@ class ReviewMachine(RuleBasedStateMachine):
         self.uids = count()
         self.moment = 1_000.0
 
-    @initialize(choice=_choices)
-    def sit_down(self, choice: Choice) -> None:
-        self.desks = [self._set_up(choice) for _ in range(2)]
+    @initialize(choice=_choices, terms=_terms)
+    def sit_down(self, choice: Choice, terms: ReviewTerms) -> None:
+        self.desks = [self._set_up(choice, terms) for _ in range(2)]
         self.here, self.there = self.desks
         self.known: list[Kept] = [{}, {}]
         for desk in self.desks:
             desk.queue([0, 1, 2], "dallas")
 
-    def _set_up(self, choice: Choice) -> Desk:
-        desk = Desk.set_up(choice, lambda: f"uid-{next(self.uids)}", lambda: self.moment)
+    def _set_up(self, choice: Choice, terms: ReviewTerms) -> Desk:
+        desk = Desk.set_up(choice, terms, lambda: f"uid-{next(self.uids)}", lambda: self.moment)
         self.stack.enter_context(desk.ledger)
         return desk
 

@@ -13,7 +13,7 @@ from clerp.ledger.decision import GivenRole
 from clerp.ledger.queue import hash_key
 from clerp.ledger.record import Shown, Snapshot
 from clerp.ledger.review_reads import QueueFilter
-from clerp.review.order import Overlap
+from clerp.ledger.terms import ReviewTerms
 from clerp.review.session import Choice, ReviewSession
 from clerp.review.snapshot import (
     FeatureSnapshot,
@@ -55,6 +55,11 @@ NAMED = make_item(
 )
 ITEMS = [make_item(1, share=0.5), make_item(2, share=0.3), make_item(3, share=0.1), NAMED]
 ARTEFACT = make_item(5, role="artefact", status="abstained", share=0.9)
+
+
+def agree_on(ledger: Ledger, overlap: float = 1.0, annotators: int = 2) -> None:
+    with ledger.reviewing() as writes:
+        writes.agree_on(ReviewTerms(overlap, annotators))
 
 
 def ident(item: QueueItem) -> str:
@@ -174,8 +179,9 @@ def test_only_the_label_that_was_shown_can_be_accepted(ledger: Ledger):
 
 
 def test_what_is_held_back_is_neither_suggested_nor_a_neighbours_name(ledger: Ledger):
-    ada = sit(ledger, "ada", overlap=Overlap(1.0))
-    sit(ledger, "bob", overlap=Overlap(1.0)).decide(FOURTH, act="edit", seen=0, label="bobs name")
+    agree_on(ledger)
+    ada = sit(ledger, "ada")
+    sit(ledger, "bob").decide(FOURTH, act="edit", seen=0, label="bobs name")
     assert ada.suggest("bobs") == []
     assert ada.show(FIRST).occurrences[0].names["3_4"].label == "US geography"
     blind = sit(ledger, "cy", is_blind=True)
@@ -201,11 +207,14 @@ def test_a_comment_of_another_is_no_conflict(ledger: Ledger):
     assert shown.own.label == "Texas"
 
 
-def test_a_label_is_cleaned_and_cannot_be_empty(ledger: Ledger):
+def test_a_label_is_kept_as_written_or_not_at_all(ledger: Ledger):
     session = sit(ledger)
-    shown = session.decide(FIRST, act="edit", seen=0, label=" <b>say\u202e Austin\n")
+    shown = session.decide(FIRST, act="edit", seen=0, label=" say\u202e  Austin\n")
     assert shown.own is not None
-    assert shown.own.label == "bsay Austin"
+    assert shown.own.label == "say Austin"
+    for label, left in (("C++", "'C'"), ("<b>say Austin", "'bsay Austin'"), ("word " * 9, "…'")):
+        with pytest.raises(UsageError, match=f"frontends would show .*{left}. Write it so"):
+            session.decide(SECOND, act="edit", seen=0, label=label)
     with pytest.raises(UsageError, match="nothing is left"):
         session.decide(SECOND, act="edit", seen=0, label="\u200b \u202e")
 
@@ -216,6 +225,13 @@ def test_two_people_are_not_offered_the_same_feature(ledger: Ledger):
     assert bob.find_next() == SECOND
     ada.decide(FIRST, act="reject", seen=0)
     assert ada.find_next() == SECOND
+
+
+def test_who_opens_what_another_has_open_is_told(ledger: Ledger):
+    ada, bob = sit(ledger, "ada"), sit(ledger, "bob")
+    assert not ada.show(FIRST).is_open_elsewhere
+    assert bob.show(FIRST).is_open_elsewhere
+    assert not ada.show(FIRST).is_open_elsewhere
 
 
 def test_what_another_decided_meanwhile_is_a_conflict_and_nothing_is_lost(ledger: Ledger):
@@ -234,8 +250,8 @@ def test_what_another_decided_meanwhile_is_a_conflict_and_nothing_is_lost(ledger
 def test_on_the_overlap_people_are_blind_to_each_other_and_disagreements_are_listed(
     ledger: Ledger,
 ):
-    ada = sit(ledger, "ada", overlap=Overlap(1.0))
-    bob = sit(ledger, "bob", overlap=Overlap(1.0))
+    agree_on(ledger)
+    ada, bob = sit(ledger, "ada"), sit(ledger, "bob")
     ada.decide(FIRST, act="edit", seen=0, label="Texas")
     assert bob.find_next() == FIRST
     shown = bob.show(FIRST)
@@ -250,6 +266,36 @@ def test_on_the_overlap_people_are_blind_to_each_other_and_disagreements_are_lis
     both = bob.show(FIRST)
     bob.decide(FIRST, act="edit", seen=both.seen, label="Texas")
     assert bob.list_disputes() == []
+
+
+def test_on_the_overlap_nothing_is_locked_before_all_have_judged(ledger: Ledger):
+    agree_on(ledger, annotators=3)
+    people = [sit(ledger, name) for name in ("ada", "bob", "cy")]
+    found = [p.decide(FIRST, act="edit", seen=0, label="Texas").verdict for p in people]
+    assert [verdict and verdict.label for verdict in found] == [None, None, "Texas"]
+    assert people[2].undo() == FIRST
+    assert people[0].show(FIRST).verdict is None
+
+
+def test_who_settles_on_the_overlap_need_not_wait_for_the_others(ledger: Ledger):
+    agree_on(ledger, annotators=3)
+    ada, bob = sit(ledger, "ada"), sit(ledger, "bob")
+    ada.decide(FIRST, act="edit", seen=0, label="Texas")
+    bob.decide(FIRST, act="edit", seen=0, label="Austin")
+    settled = bob.decide(FIRST, act="edit", seen=bob.show(FIRST).seen, label="Texas")
+    assert settled.verdict is not None
+    assert (settled.verdict.state, settled.verdict.label) == ("agreed", "Texas")
+
+
+def test_terms_hold_for_pages_that_are_open_and_not_for_what_was_decided(ledger: Ledger):
+    ada, bob = sit(ledger, "ada"), sit(ledger, "bob")
+    ada.decide(FIRST, act="edit", seen=0, label="Texas")
+    agree_on(ledger)
+    kept = ada.show(FIRST).verdict
+    assert kept is not None
+    assert kept.label == "Texas"
+    assert bob.find_next() == FIRST
+    assert ada.decide(SECOND, act="edit", seen=0, label="Austin").verdict is None
 
 
 def test_undo_and_redo_name_the_feature(ledger: Ledger):
@@ -276,8 +322,8 @@ def test_roles_are_a_task_of_their_own(ledger: Ledger):
 
 
 def test_agreement_is_measured_on_what_both_gave_blind(ledger: Ledger):
-    ada = sit(ledger, "ada", task="roles", overlap=Overlap(1.0))
-    bob = sit(ledger, "bob", task="roles", overlap=Overlap(1.0))
+    agree_on(ledger)
+    ada, bob = sit(ledger, "ada", task="roles"), sit(ledger, "bob", task="roles")
     given: dict[str, GivenRole] = {
         FIRST: "input",
         SECOND: "input",

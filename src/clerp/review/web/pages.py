@@ -145,6 +145,7 @@ class ItemPage:
     similar: tuple[Similar, ...]
     others: tuple[Said, ...]
     history: tuple[Said, ...]
+    is_open_elsewhere: bool
     damage: str
 
 
@@ -174,6 +175,7 @@ def build_item_page(item: ReviewItem) -> ItemPage:
         ),
         others=tuple(_say(standing) for standing in item.others),
         history=tuple(_list_history(item)),
+        is_open_elsewhere=item.is_open_elsewhere,
         damage=item.damage,
     )
 

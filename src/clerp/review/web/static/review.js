@@ -3,6 +3,8 @@
 const DRAFT = "clerp-draft";
 const SAVED = "clerp-saved";
 const SUGGEST_AFTER_MS = 120;
+const BUSY = 503;
+const ATTEMPTS = 12;
 
 const find = (selector) => document.querySelector(selector);
 const findAll = (selector) => [...document.querySelectorAll(selector)];
@@ -46,6 +48,15 @@ async function post(address, body) {
   }
 }
 
+// The server waits some seconds each time; nothing is written when it then says that it is busy.
+async function postPatiently(address, body) {
+  for (let attempt = 1; ; attempt += 1) {
+    const answer = await post(address, body);
+    if (answer?.status !== BUSY || attempt === ATTEMPTS) return answer;
+    tell("Not saved yet: somebody else writes to the ledger. Trying again …", true);
+  }
+}
+
 function pickRole() {
   return find('[data-role][aria-pressed="true"]')?.dataset.role ?? "";
 }
@@ -60,7 +71,7 @@ async function decide(act, { role = pickRole() } = {}) {
   const typed = label?.value.trim() ?? "";
   if (act === "edit" && typed && typed === page.proposed) act = "accept";
   const text = act === "accept" ? page.proposed : act === "edit" ? typed : "";
-  const answer = await post(`/item/${page.item}/decision`, {
+  const answer = await postPatiently(`/item/${page.item}/decision`, {
     act, seen: page.seen, label: text, role,
     comment: comment.value.trim(), seconds: watch.read(),
   });
@@ -74,7 +85,7 @@ async function decide(act, { role = pickRole() } = {}) {
 }
 
 async function take(what) {
-  const answer = await post(`/${what}`, {});
+  const answer = await postPatiently(`/${what}`, {});
   if (!answer) return;
   if (answer.status !== 200) return tell(answer.said.error, true);
   if (!answer.said.next) {
