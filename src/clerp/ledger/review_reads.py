@@ -1,5 +1,6 @@
 """What the review page reads, inside one transaction."""
 
+import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -23,7 +24,7 @@ from clerp.ledger.tables import (
     VERDICTS,
 )
 from clerp.ledger.terms import ReviewTerms, read_terms
-from clerp.router import Role, Tier
+from clerp.router import Tier
 
 _STANDINGS = sa.select(
     STANDINGS.c.feature_key,
@@ -55,7 +56,6 @@ class QueueEntry:
 
     item: str
     """Hash of the feature's key."""
-    role: Role
     share: float
     """Of influence; 0 where the graph does not say."""
     uncertainty: float
@@ -111,7 +111,7 @@ class ReviewReads:
         """
         share = sa.func.coalesce(QUEUE.c.share, 0.0)
         listed = (
-            sa.select(QUEUE.c.feature_key, QUEUE.c.role, share.label("known"), QUEUE.c.uncertainty)
+            sa.select(QUEUE.c.feature_key, share.label("known"), QUEUE.c.uncertainty)
             .where(*_limit(wanted))
             .order_by(
                 QUEUE.c.role == "artefact",
@@ -122,16 +122,33 @@ class ReviewReads:
                 QUEUE.c.feature_key,
             )
         )
-        return [QueueEntry(*row) for row in self._connection.execute(listed)]
+        return [
+            QueueEntry(sys.intern(item), share, doubt)
+            for item, share, doubt in self._connection.execute(listed)
+        ]
 
-    def list_standings(self, since: int = 0) -> list[StandingEntry]:
-        """List where everybody stands on every feature.
+    def list_standings(
+        self, *, since: int = 0, items: Collection[str] | None = None
+    ) -> list[StandingEntry]:
+        """List where everybody stands on features.
 
         Args:
             since: A count of `decisions`: only features about which something was decided after it.
+            items: Only these; by default all.
         """
-        changed = _STANDINGS.where(STANDINGS.c.changed > since)
-        return [StandingEntry(*row) for row in self._connection.execute(changed)]
+        chosen = _STANDINGS.where(STANDINGS.c.changed > since)
+        if items is not None:
+            chosen = chosen.where(STANDINGS.c.feature_key.in_(items))
+        # Interned: the same few features and people come again and again, in all that is kept.
+        return [
+            StandingEntry(sys.intern(item), sys.intern(person), *more)
+            for item, person, *more in self._connection.execute(chosen)
+        ]
+
+    def list_disputed(self) -> list[str]:
+        """List the features about which people disagree."""
+        disputed = sa.select(VERDICTS.c.feature_key).where(VERDICTS.c.state == "disputed")
+        return list(self._connection.execute(disputed).scalars())
 
     def list_verdicts_by_item(self, since: int = 0) -> dict[str, Verdict]:
         """Return what people's decisions come to.
@@ -265,7 +282,7 @@ class ReviewReads:
     def _read_names(self, chosen: _Names) -> list[NamedFeature]:
         return [
             NamedFeature(
-                row.feature_key,
+                sys.intern(row.feature_key),
                 FeatureId(row.layer, row.feature_index, row.kind),
                 row.label,
                 row.decided,

@@ -52,6 +52,8 @@ class QueueOrder:
 class Judged:
     """What people have judged, as one of them sees it.
 
+    Of each feature a few bits are kept, so that a queue of many costs little memory.
+
     Args:
         annotator: The one.
         by_role: Whether a role is all that is asked for.
@@ -60,51 +62,47 @@ class Judged:
     def __init__(self, annotator: str, *, by_role: bool) -> None:
         self._annotator = annotator
         self._by_role = by_role
-        self._standings: dict[str, dict[str, StandingEntry]] = {}
-        self.verdicts: dict[str, Verdict] = {}
-        """By item."""
+        self._n_judges: dict[str, int] = {}
+        self._own: set[str] = set()
+        self._ever: set[str] = set()
+        self._skipped: set[str] = set()
+        self.named: set[str] = set()
+        """Features whose name people agreed on."""
 
     def update(self, standings: Sequence[StandingEntry], verdicts: Mapping[str, Verdict]) -> None:
         """Take in what changed: all standings and verdicts on the features that did."""
+        changed = {standing.item for standing in standings}
+        self._n_judges.update(dict.fromkeys(changed, 0))
         for standing in standings:
-            self._standings.setdefault(standing.item, {})[standing.annotator] = standing
-            self.verdicts.pop(standing.item, None)
-        self.verdicts.update(verdicts)
-
-    def find_own(self, item: str) -> StandingEntry | None:
-        """Return where this person stands on a feature."""
-        return self._standings.get(item, {}).get(self._annotator)
+            self._n_judges[standing.item] += self._is_done(standing)
+            if standing.annotator == self._annotator:
+                _put(standing.item, self._own, belongs=self._is_done(standing))
+                _put(standing.item, self._ever, belongs=standing.has_judged)
+                _put(standing.item, self._skipped, belongs=standing.is_skipped)
+        for item in changed:
+            verdict = verdicts.get(item)
+            _put(item, self.named, belongs=verdict is not None and bool(verdict.label))
 
     def has_own(self, item: str) -> bool:
         """Say whether this person has judged a feature."""
-        own = self.find_own(item)
-        return own is not None and self._is_done(own)
+        return item in self._own
 
     def ever_judged(self, item: str) -> bool:
         """Say whether this person ever judged a feature, also where she took that back."""
-        own = self.find_own(item)
-        return own is not None and own.has_judged
-
-    def has_others(self, item: str) -> bool:
-        """Say whether somebody else has judged a feature, or given it a role."""
-        others = (
-            s for s in self._standings.get(item, {}).values() if s.annotator != self._annotator
-        )
-        return any(standing.judgement or standing.role for standing in others)
+        return item in self._ever
 
     def is_skipped(self, item: str) -> bool:
         """Say whether this person put a feature off."""
-        own = self.find_own(item)
-        return own is not None and own.is_skipped
+        return item in self._skipped
 
     def list_finished(self, terms: ReviewTerms) -> set[str]:
         """Return the features of which this person's judgement is not wanted any more."""
-        return {
-            item
-            for item, standings in self._standings.items()
-            if self.has_own(item)
-            or sum(map(self._is_done, standings.values())) >= terms.count_wanted(item)
-        }
+        full = {item for item, n in self._n_judges.items() if n >= terms.count_wanted(item)}
+        return self._own | full
 
     def _is_done(self, standing: StandingEntry) -> bool:
         return bool(standing.role if self._by_role else standing.judgement)
+
+
+def _put(item: str, group: set[str], *, belongs: bool) -> None:
+    (group.add if belongs else group.discard)(item)

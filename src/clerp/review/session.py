@@ -15,7 +15,7 @@ from clerp.labels import check_label, clean_comment
 from clerp.ledger import Ledger, QueueItem
 from clerp.ledger.decision import Act, Decision, GivenRole, find_standings
 from clerp.ledger.queue import hash_key
-from clerp.ledger.review_reads import NamedFeature, QueueFilter, ReviewReads
+from clerp.ledger.review_reads import NamedFeature, QueueFilter, ReviewReads, StandingEntry
 from clerp.ledger.terms import ReviewTerms
 from clerp.review.agreement import RoleAgreement, measure_agreement
 from clerp.review.item import DisputedItem, ListedItem, Place, ReviewItem
@@ -199,7 +199,9 @@ class ReviewSession:
         with self._ledger.reading_review() as reads:
             self._refresh(reads)
             queued = self._find(reads, item)
+            standings = reads.list_standings(items=[item])
         hides_others = self._hides(item)
+        others = (s for s in standings if s.annotator != self.annotator)
         decision = Decision(
             uid=self._make_uid(),
             key=queued.key,
@@ -211,7 +213,7 @@ class ReviewSession:
             comment=_check_comment(act, comment),
             proposal=queued.label,
             is_blind=self._hides_proposal(item),
-            is_settling=not hides_others and self._judged.has_others(item),
+            is_settling=not hides_others and any(s.judgement or s.role for s in others),
             seconds=None if seconds is None else min(max(seconds, 0.0), _LONGEST_PACE),
             n_wanted=self._terms.count_wanted(item),
         )
@@ -249,7 +251,9 @@ class ReviewSession:
         with self._ledger.reading_review() as reads:
             self._refresh(reads)
             chosen = [entry.item for entry in self._order.entries[offset : offset + limit]]
-            return [self._list(item, row) for item, row in self._pair(reads, chosen)]
+            standings = reads.list_standings(items=chosen)
+            own = {s.item: s for s in standings if s.annotator == self.annotator}
+            return [self._list(i, row, own.get(i)) for i, row in self._pair(reads, chosen)]
 
     def has_item(self, item: str) -> bool:
         """Say whether a feature is in the queue.
@@ -280,9 +284,7 @@ class ReviewSession:
         """
         with self._ledger.reading_review() as reads:
             self._refresh(reads)
-            verdicts = self._judged.verdicts
-            disputed = [item for item, verdict in verdicts.items() if verdict.state == "disputed"]
-            chosen = sorted(item for item in disputed if not self._hides(item))
+            chosen = sorted(item for item in reads.list_disputed() if not self._hides(item))
             return [
                 DisputedItem(item, str(row.key.feature), find_standings(reads.list_decisions(item)))
                 for item, row in self._pair(reads, chosen)
@@ -318,7 +320,7 @@ class ReviewSession:
             entries = reads.list_entries(self.choice.wanted)
             self._order = QueueOrder(tuple(entries), self.choice.cover)
         since = known.get("decisions", 0)
-        self._judged.update(reads.list_standings(since), reads.list_verdicts_by_item(since))
+        self._judged.update(reads.list_standings(since=since), reads.list_verdicts_by_item(since))
         finished = self._judged.list_finished(self._terms)
         within = self._order.entries[: self._order.n_within]
         self._open = [entry.item for entry in within if entry.item not in finished]
@@ -384,15 +386,14 @@ class ReviewSession:
         order = self._order
         if order.total <= 0:
             return None
-        named = {item for item, verdict in self._judged.verdicts.items() if verdict.label}
+        named = self._judged.named
         added = sum(e.share * e.uncertainty for e in order.entries if e.item in named)
         return (order.covered + added) / order.total
 
     def _pair(self, reads: ReviewReads, items: Sequence[str]) -> list[tuple[str, QueueItem]]:
         return [(hash_key(row.key), row) for row in reads.find_items(items)]
 
-    def _list(self, item: str, row: QueueItem) -> ListedItem:
-        own = self._judged.find_own(item)
+    def _list(self, item: str, row: QueueItem, own: StandingEntry | None) -> ListedItem:
         is_open = not self._hides_proposal(item)
         return ListedItem(
             item=item,

@@ -10,7 +10,7 @@ from clerp.review.order import QueueOrder
 
 
 def order(*entries: tuple[float, float], cover: float) -> QueueOrder:
-    made = [QueueEntry(f"{n:064x}", "cross", *entry) for n, entry in enumerate(entries)]
+    made = [QueueEntry(f"{n:064x}", *entry) for n, entry in enumerate(entries)]
     return QueueOrder(made, cover)
 
 
