@@ -20,6 +20,7 @@ from clerp.ledger.record import Shown, Snapshot
 from clerp.ledger.review_reads import QueueFilter
 from clerp.ledger.terms import ReviewTerms
 from clerp.review.snapshot import (
+    Content,
     FeatureSnapshot,
     GraphSnapshot,
     NeighbourView,
@@ -27,7 +28,6 @@ from clerp.review.snapshot import (
     OccurrenceSnapshot,
     encode,
 )
-from clerp.review.snapshot import Snapshot as Content
 from clerp.review.web.pages import address_item
 
 _MADE_AT = datetime(2026, 1, 2, 3, 4)

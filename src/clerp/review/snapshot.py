@@ -135,7 +135,7 @@ class GraphSnapshot:
     prompt_tokens: tuple[str, ...] = field(default=())
 
 
-Snapshot = FeatureSnapshot | OccurrenceSnapshot | GraphSnapshot
+Content = FeatureSnapshot | OccurrenceSnapshot | GraphSnapshot
 SnapshotKind = TypeVar("SnapshotKind", FeatureSnapshot, OccurrenceSnapshot, GraphSnapshot)
 
 
@@ -144,7 +144,7 @@ class _Kept(msgspec.Struct):
     content: msgspec.Raw
 
 
-def encode(snapshot: Snapshot) -> bytes:
+def encode(snapshot: Content) -> bytes:
     """Write a snapshot as the ledger keeps it."""
     return zlib.compress(msgspec.json.encode({"version": VERSION, "content": snapshot}), 6)
 

@@ -16,6 +16,7 @@ from clerp.ledger.review_reads import QueueFilter
 from clerp.ledger.terms import ReviewTerms
 from clerp.review.session import Choice, ReviewSession
 from clerp.review.snapshot import (
+    Content,
     FeatureSnapshot,
     GraphSnapshot,
     NeighbourView,
@@ -24,7 +25,6 @@ from clerp.review.snapshot import (
     ProposalView,
     encode,
 )
-from clerp.review.snapshot import Snapshot as Content
 
 PROPOSAL = ProposalView(
     role="cross",
