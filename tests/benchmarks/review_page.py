@@ -110,7 +110,7 @@ def serving(ledger: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
 
 def measure(process: subprocess.Popen[str], address: str, n_decisions: int) -> None:
     times = Times()
-    with httpx.Client(follow_redirects=True) as client:
+    with httpx.Client(follow_redirects=True, timeout=60) as client:
         page = client.get(address)
         origin = f"{page.url.scheme}://{page.url.netloc.decode()}"
         csrf = _find(_CSRF, page.text)

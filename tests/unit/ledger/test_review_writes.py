@@ -1,13 +1,16 @@
 """Decisions on record: nothing is overwritten, nobody's decision is lost to another's."""
 
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime
+from threading import Barrier
 
 import pytest
 from tests.unit.ledger.records import SET, make_item, queue
 
 from clerp.errors import ConflictError
 from clerp.feature import FeatureId
-from clerp.ledger import FeatureKey, Ledger
+from clerp.ledger import FeatureKey, Ledger, open_ledger
 from clerp.ledger.decision import Decision, Verdict
 from clerp.ledger.queue import hash_key
 
@@ -55,6 +58,42 @@ def test_a_decided_feature_leaves_the_queue_and_comes_back_with_an_undo(ledger: 
         writes.redo("ada", uid="c", made_at=NOON)
     assert find_verdict(ledger) == Verdict("agreed", "Texas", "", ("ada",))
     assert [d.act for d in list_decisions(ledger)] == ["edit", "undo", "redo"]
+
+
+def test_of_many_who_decide_at_the_same_moment_all_are_recorded_one_after_the_other(
+    ledger: Ledger, url: str
+):
+    n_people, n_each = 4, 10
+
+    def comment(person: int) -> None:
+        with open_ledger(url) as own:
+            for n in range(n_each):
+                said = replace(make(f"{person}-{n}", f"p{person}"), act="comment", label="")
+                decide(own, said, n_people * n_each)
+
+    with ThreadPoolExecutor(n_people) as pool:
+        list(pool.map(comment, range(n_people)))
+    made = list_decisions(ledger)
+    assert [d.number for d in made] == list(range(1, n_people * n_each + 1))
+    assert len({d.uid for d in made}) == n_people * n_each
+
+
+def test_of_two_who_judge_at_the_same_moment_one_is_told(ledger: Ledger, url: str):
+    meeting = Barrier(2)
+
+    def judge(person: str) -> bool:
+        with open_ledger(url) as own:
+            meeting.wait(30)
+            try:
+                decide(own, make(person, person, person), 0)
+            except ConflictError:
+                return False
+            return True
+
+    with ThreadPoolExecutor(2) as pool:
+        done = list(pool.map(judge, ("ada", "bob")))
+    assert sorted(done) == [False, True]
+    assert len(list_decisions(ledger)) == 1
 
 
 def test_who_has_not_seen_the_last_decision_is_told_whose_it_is(ledger: Ledger):
