@@ -98,11 +98,12 @@ def check_label(text: str) -> str:
         UsageError: Frontends would not show it as written.
     """
     cleaned = clean_label(text)
-    if cleaned and cleaned != " ".join(clean_comment(text).split()):
+    if cleaned and cleaned != " ".join(text.split()):
         raise UsageError(
             f"of this label frontends would show {cleaned!r}",
             remedy=f"Write it so, or in other words: at most {MAX_LABEL_CHARS} characters, "
-            f"without {' '.join(_SPELLED_OUT)} inside a word, and none of = @ - [ in front",
+            f"without {' '.join(_SPELLED_OUT)} inside a word, none of = @ - [ in front, and none "
+            "that cannot be seen",
         )
     if not cleaned:
         raise UsageError("nothing is left of the label", remedy="Write a name of 1 to 6 words")

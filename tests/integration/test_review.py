@@ -151,6 +151,27 @@ def test_what_was_undone_here_does_not_come_back_from_a_labelled_graph(
     assert {again[0, 10].status, again[1, 11].status} == {"labeled"}
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"act": "comment", "comment": "hm"},
+        {"act": "skip"},
+        {"act": "flag"},
+        {"act": "edit", "label": "cities"},
+    ],
+)
+def test_a_review_that_a_graph_brings_holds_until_enough_have_judged_here(
+    graph: Path, ledger: Path, tmp_path: Path, run: Run, said: dict[str, Any]
+):
+    out, other = tmp_path / "out.json", tmp_path / "other.db"
+    clerp.label(graph, ledger=ledger).write(out)
+    clerp.label(out, features=tmp_path / "features", ledger=other)
+    run("review", "terms", "--overlap", "1", "--ledger", other)
+    decide(other, FIRST, annotator="bob", **said)
+    labeled = clerp.label(out, features=tmp_path / "features", ledger=other)[0, 10]
+    assert (labeled.status, labeled.label and labeled.label.text) == ("reviewed", "US states")
+
+
 def test_one_graph_claims_no_review_for_another(graph: Path, ledger: Path, tmp_path: Path):
     out, other = tmp_path / "out.json", tmp_path / "other.json"
     clerp.label(graph, ledger=ledger).write(out)
@@ -166,7 +187,9 @@ def test_options_before_a_subcommand_are_not_lost_without_a_word(
 ):
     refused = run("review", "--ledger", ledger, "export", tmp_path / "x.csv")
     assert refused.code == 1
-    assert "clerp review export ... --ledger" in refused.err
+    assert "--ledger: stands before export" in refused.err
+    refused = run("review", "--blind", "terms", "--ledger", ledger)
+    assert (refused.code, "--blind: stands before terms" in refused.err) == (1, True)
 
 
 def test_a_role_alone_decides_who_labels(graph: Path, tmp_path: Path):
@@ -201,8 +224,10 @@ def test_terms_are_kept_and_told(ledger: Path, run: Run):
     assert json.loads(asked.out) == {"overlap": 0.0, "annotators": 2, "is_blind": False}
     run("review", "terms", "--overlap", "0.2", "--ledger", ledger)
     told = run("review", "terms", "--annotators", "3", "--blind", "--ledger", ledger)
-    assert "3 people judge each of 20% of the features" in told.err
+    assert "3 people judge each of 20 % of the features" in told.err
     assert "shows once one has judged" in told.err
+    refused = run("review", "terms", "--annotators", "1001", "--ledger", ledger)
+    assert (refused.code, "more than 1,000" in refused.err) == (1, True)
     again = run("review", "terms", "--ledger", ledger, "--json")
     assert json.loads(again.out) == {"overlap": 0.2, "annotators": 3, "is_blind": True}
 

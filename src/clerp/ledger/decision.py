@@ -4,7 +4,7 @@ Decisions are only ever added. Where one person stands (`Standing`) and what all
 (`Verdict`) follow from them, so that either can be worked out again.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -20,6 +20,8 @@ Judgement = Literal["", "accept", "edit", "reject"]
 GivenRole = Role | Literal[""]
 """Empty where none is given."""
 JUDGEMENTS: tuple[Act, ...] = ("accept", "edit", "reject")
+SAYING: tuple[Act, ...] = (*JUDGEMENTS, "role", "undo", "redo")
+"""Acts that say something of a feature's label or role, or take such a thing back."""
 VerdictState = Literal["agreed", "disputed"]
 
 
@@ -62,7 +64,7 @@ class Decision:
     @property
     def is_said(self) -> bool:
         """Whether it says something of the feature's label or role, or takes such a thing back."""
-        return self.is_judgement or self.act in ("role", "undo", "redo")
+        return self.act in SAYING
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,9 +167,10 @@ def _find_standing(person: str, holding: Iterable[Decision], has_judged: bool) -
 def find_verdict(decisions: Sequence[Decision]) -> Verdict | None:
     """Say what the decisions about one feature come to; None while too few have judged.
 
-    Who settles, in sight of what the others decided, has the last word about what was said until
-    then. Otherwise people agree on a name where all give the same, in whatever case, or all say
-    that none fits, and on a role where no two give different ones.
+    A name and a role each count once as many people gave one as were to judge the feature when it
+    was last given. Who settles, in sight of what the others decided, has the last word about what
+    was said until then. Otherwise people agree on a name where all give the same, in whatever case,
+    or all say that none fits, and on a role where no two give different ones.
 
     Args:
         decisions: Of everybody, in the order in which they were recorded.
@@ -176,21 +179,17 @@ def find_verdict(decisions: Sequence[Decision]) -> Verdict | None:
     holding = sorted(drop_undone(decisions), key=lambda d: d.made_at)
     labels = _find_said([d for d in holding if d.is_judgement])
     roles = _find_said([d for d in holding if d.role])
+    labels, roles = (said if _suffices(said) else {} for said in (labels, roles))
     if not labels and not roles:
         return None
-    given_labels = {person: d.label for person, d in labels.items()}
-    given_roles: dict[str, GivenRole] = {person: d.role for person, d in roles.items()}
     annotators = tuple(sorted(labels.keys() | roles.keys()))
-    is_settled = any(d.is_settling for d in holding)
-    if not is_settled and len(annotators) < max(d.n_wanted for d in holding):
-        return None
-    if _differ(label.casefold() for label in given_labels.values()) or _differ(
-        given_roles.values()
+    if _differ(d.label.casefold() for d in labels.values()) or _differ(
+        d.role for d in roles.values()
     ):
         return Verdict("disputed", None, "", annotators)
-    agreed_roles: list[GivenRole] = [*given_roles.values(), ""]
-    label = next(iter(given_labels.values()), None)
-    return Verdict("agreed", label, agreed_roles[0], annotators)
+    label = next((d.label for d in labels.values()), None)
+    given: list[GivenRole] = [*(d.role for d in roles.values()), ""]
+    return Verdict("agreed", label, given[0], annotators)
 
 
 def _find_said(made: Sequence[Decision]) -> dict[str, Decision]:
@@ -199,8 +198,17 @@ def _find_said(made: Sequence[Decision]) -> dict[str, Decision]:
     for decision in made:
         if decision.is_settling:
             said.clear()
+        # The last one stands last.
+        said.pop(decision.annotator, None)
         said[decision.annotator] = decision
     return said
+
+
+def _suffices(said: Mapping[str, Decision]) -> bool:
+    if not said:
+        return False
+    last = list(said.values())[-1]
+    return len(said) >= last.n_wanted or any(d.is_settling for d in said.values())
 
 
 def _differ(given: Iterable[str]) -> bool:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from clerp.feature import FeatureId
 from clerp.ledger.clock import tell_time
 from clerp.ledger.counters import read_counts
-from clerp.ledger.decision import Decision, Judgement, Verdict
+from clerp.ledger.decision import SAYING, Decision, Judgement, Verdict
 from clerp.ledger.decision_rows import read_decision, read_verdict
 from clerp.ledger.queue import KEY_COLUMNS, read_item, read_key
 from clerp.ledger.record import FeatureKey, QueueItem, QueueStatus, TranscoderSet
@@ -34,6 +34,15 @@ _STANDINGS = sa.select(
     STANDINGS.c.is_skipped,
     STANDINGS.c.is_flagged,
     STANDINGS.c.has_judged,
+)
+
+
+_WAITS = sa.and_(
+    sa.exists().where(
+        STANDINGS.c.feature_key == DECISIONS.c.feature_key,
+        sa.or_(STANDINGS.c.judgement != "", STANDINGS.c.role != ""),
+    ),
+    ~sa.exists().where(VERDICTS.c.feature_key == DECISIONS.c.feature_key),
 )
 
 
@@ -164,10 +173,15 @@ class ReviewReads:
         return {row["feature_key"]: read_verdict(row) for row in rows}
 
     def list_decided_keys(self, transcoders: TranscoderSet) -> set[FeatureKey]:
-        """Return the features of a set about which somebody ever decided."""
+        """Return the features of a set of which people here have said what they are, or unsaid it.
+
+        Those that still wait for another judge are not among them.
+        """
         of_set = sa.select(*(DECISIONS.c[name] for name in KEY_COLUMNS)).where(
             DECISIONS.c.transcoder_set == transcoders.name,
             DECISIONS.c.revision == transcoders.revision,
+            sa.or_(DECISIONS.c.act.in_(SAYING), DECISIONS.c.role != ""),
+            ~_WAITS,
         )
         rows = self._connection.execute(of_set.distinct()).mappings()
         return {read_key(row) for row in rows}

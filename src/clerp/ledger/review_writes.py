@@ -23,7 +23,7 @@ from clerp.ledger.queue import hash_key, write_key
 from clerp.ledger.record import FeatureKey
 from clerp.ledger.renewals import make_renewals
 from clerp.ledger.tables import DECISIONS, INSERTS, LEASES, QUEUE, STANDINGS, VERDICTS
-from clerp.ledger.terms import ReviewTerms, write_terms
+from clerp.ledger.terms import ReviewTerms, read_terms, write_terms
 
 LOOK_SECONDS = 600.0
 """For which nobody else is offered a feature that one person has opened."""
@@ -89,7 +89,7 @@ class ReviewWrites:
             visible = [d for d in made if d.annotator == own or (of is None and d.is_said)]
             if visible and visible[-1].number > seen:
                 raise _report_conflict(visible, seen)
-            numbered = replace(decision, number=made[-1].number + 1 if made else 1)
+            numbered = _append_to(made, decision)
             if self._append(numbered):
                 self._bring_up_to_date([*made, numbered])
                 return numbered
@@ -127,6 +127,10 @@ class ReviewWrites:
     def keep_others_out(self) -> None:
         """Let nobody else decide until this ends, so that what is not here stays away."""
         keep_others_from(self._connection, DECISIONS)
+
+    def read_terms(self) -> ReviewTerms:
+        """Return what the people who review agreed on."""
+        return read_terms(self._connection)
 
     def agree_on(self, terms: ReviewTerms) -> None:
         """Set what holds for everybody from now on; what was decided before stays as it is."""
@@ -177,7 +181,7 @@ class ReviewWrites:
         taking = Decision(uid, target.key, annotator, act, made_at, target=target.uid)
         while True:
             made = self.list_decisions(target.key)
-            numbered = replace(taking, number=made[-1].number + 1)
+            numbered = _append_to(made, taking)
             if self._append(numbered):
                 self._bring_up_to_date([*made, numbered])
                 return target
@@ -224,6 +228,14 @@ class ReviewWrites:
             return
         row = write_key(key) | asdict(verdict) | {"annotators": list(verdict.annotators)}
         self._connection.execute(_RENEW_VERDICT[self._dialect], row)
+
+
+def _append_to(made: Sequence[Decision], decision: Decision) -> Decision:
+    if not made:
+        return replace(decision, number=1)
+    # Of people whose clocks differ, who decides later also does so by the time.
+    later = max(decision.made_at, made[-1].made_at)
+    return replace(decision, number=made[-1].number + 1, made_at=later)
 
 
 def _find_last_act(latest_first: Iterator[Decision]) -> Decision | None:

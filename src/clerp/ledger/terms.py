@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from clerp.ledger.renewals import make_renewals
 from clerp.ledger.tables import REVIEW_TERMS
 
+MOST_ANNOTATORS = 1_000
 _PARTS = 2**32
 _AGREED = "agreed"
 _RENEW = make_renewals(REVIEW_TERMS)

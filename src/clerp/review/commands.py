@@ -84,12 +84,7 @@ def review(
 ) -> None:
     """Open the review page; Ctrl-C ends it. Every decision is on disk when the next page shows."""
     if context.invoked_subcommand is not None:
-        if ledger is not None:
-            raise UsageError(
-                f"stands before {context.invoked_subcommand}",
-                where="--ledger",
-                remedy=f"Write clerp review {context.invoked_subcommand} ... --ledger {ledger}",
-            )
+        _refuse_options(context)
         return
     from clerp.ledger.review_reads import QueueFilter
     from clerp.review.session import Choice, ReviewSession
@@ -139,19 +134,23 @@ def terms(
     as_json: Annotated[bool, typer.Option("--json", help="Write the terms as JSON.")] = False,
 ) -> None:
     """Set or show what holds for everybody who reviews in this ledger."""
+    from clerp.ledger.terms import MOST_ANNOTATORS
+
+    if annotators is not None and annotators > MOST_ANNOTATORS:
+        raise UsageError(f"more than {MOST_ANNOTATORS:,}", where="--annotators")
     given = {"overlap": overlap, "annotators": annotators, "is_blind": blind}
     chosen = {name: value for name, value in given.items() if value is not None}
     with _open(ledger) as opened:
-        with opened.reading_review() as reads:
-            agreed = replace(reads.read_terms(), **chosen)
         if chosen:
             with opened.reviewing() as writes:
-                writes.agree_on(agreed)
+                writes.agree_on(replace(writes.read_terms(), **chosen))
+        with opened.reading_review() as reads:
+            agreed = reads.read_terms()
     if as_json:
         write_json([asdict(agreed)])
         return
     tell(
-        f"{agreed.annotators} people judge each of {agreed.overlap:.0%} of the features, "
+        f"{agreed.annotators} people judge each of {100 * agreed.overlap:g} % of the features, "
         "blind to each other; one judges the others"
         if agreed.overlap
         else "Each feature is judged by one"
@@ -208,6 +207,22 @@ def import_(
         )
     if done.conflicts:
         raise typer.Exit(2)
+
+
+def _refuse_options(context: Context) -> None:
+    """Options before the name of a command within this one would say nothing to it."""
+    for name in context.params:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            raise UsageError(
+                f"stands before {context.invoked_subcommand}",
+                where=_name_option(context, name),
+                remedy=f"Write options after it: clerp review {context.invoked_subcommand} ...",
+            )
+
+
+def _name_option(context: Context, name: str) -> str:
+    return next(p.opts[0] for p in context.command.params if p.name == name)
 
 
 def _open(place: str | None) -> "Ledger":

@@ -24,6 +24,7 @@ from clerp.feature import FeatureId
 from clerp.labels import check_label, clean_comment, clean_label
 from clerp.ledger import FeatureKey, TranscoderSet
 from clerp.ledger.decision import Act, Decision, GivenRole
+from clerp.ledger.terms import MOST_ANNOTATORS
 from clerp.report.rows import make_visible
 
 Form = Literal["jsonl", "csv"]
@@ -32,9 +33,8 @@ MAX_BYTES = 2**28
 _SHOWN_FAULTS = 10
 _MOST_SECONDS = 1e9
 _MOST_LAYERS = 100_000
-_MOST_PEOPLE = 1_000
 # What spreadsheets take for a formula, and the mark that keeps them from it.
-_ACTIVE, _MARK = ("=", "+", "-", "@", "\t", "\r", "'"), "'"
+_ACTIVE, _MARK = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "'"), "'"
 
 
 class DecisionRow(BaseModel):
@@ -44,7 +44,8 @@ class DecisionRow(BaseModel):
 
     uid: str = Field(default="", max_length=64)
     """By which it is known in every ledger; where it is empty, a hash of the rest."""
-    transcoder_set: str
+    transcoder_set: str = ""
+    """Of a local set, empty."""
     revision: str = ""
     feature: str
     """`14_2268`."""
@@ -59,7 +60,7 @@ class DecisionRow(BaseModel):
     is_blind: bool = False
     is_settling: bool = False
     seconds: float | None = Field(default=None, ge=0, le=_MOST_SECONDS)
-    n_wanted: int = Field(default=1, ge=1, le=_MOST_PEOPLE)
+    n_wanted: int = Field(default=1, ge=1, le=MOST_ANNOTATORS)
     made_at: AwareDatetime | None = None
     """UTC; where it is missing, when it is imported."""
 
@@ -127,7 +128,9 @@ class DecisionRow(BaseModel):
         )
 
     def _hash(self) -> str:
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+        # As before there were terms, so that files of then are known again.
+        told = self.model_dump_json(exclude={"n_wanted"})
+        return hashlib.sha256(told.encode()).hexdigest()
 
     @classmethod
     def from_decision(cls, decision: Decision) -> "DecisionRow":

@@ -66,6 +66,7 @@ class Judged:
         self._own: set[str] = set()
         self._ever: set[str] = set()
         self._skipped: set[str] = set()
+        self._decided: set[str] = set()
         self.named: set[str] = set()
         """Features whose name people agreed on."""
 
@@ -81,6 +82,7 @@ class Judged:
                 _put(standing.item, self._skipped, belongs=standing.is_skipped)
         for item in changed:
             verdict = verdicts.get(item)
+            _put(item, self._decided, belongs=verdict is not None)
             _put(item, self.named, belongs=verdict is not None and bool(verdict.label))
 
     def has_own(self, item: str) -> bool:
@@ -97,7 +99,8 @@ class Judged:
 
     def list_finished(self, terms: ReviewTerms) -> set[str]:
         """Return the features of which this person's judgement is not wanted any more."""
-        full = {item for item, n in self._n_judges.items() if n >= terms.count_wanted(item)}
+        # Under earlier terms more may have been wanted than are now.
+        full = {i for i in self._decided if self._n_judges[i] >= terms.count_wanted(i)}
         return self._own | full
 
     def _is_done(self, standing: StandingEntry) -> bool:

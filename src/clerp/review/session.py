@@ -13,7 +13,14 @@ from typing import Literal, cast, get_args
 from clerp.errors import ConflictError, LedgerBusyError, UnknownItemError, UsageError
 from clerp.labels import check_label, clean_comment
 from clerp.ledger import Ledger, QueueItem
-from clerp.ledger.decision import Act, Decision, GivenRole, find_standings
+from clerp.ledger.decision import (
+    JUDGEMENTS,
+    Act,
+    Decision,
+    GivenRole,
+    Verdict,
+    find_standings,
+)
 from clerp.ledger.queue import hash_key
 from clerp.ledger.review_reads import NamedFeature, QueueFilter, ReviewReads, StandingEntry
 from clerp.ledger.terms import ReviewTerms
@@ -74,6 +81,7 @@ class ReviewSession:
         self._open: Sequence[str] = ()
         self._names = NamesInUse(())
         self._names_until = -inf
+        self._names_counts: dict[str, int] | None = None
         self._paces: Sequence[float] = ()
 
     @property
@@ -99,7 +107,7 @@ class ReviewSession:
     def find_next(self, after: str | None = None) -> str | None:
         """Return the feature to judge next; skipped ones come after all others.
 
-        Features that somebody else has open are left to her.
+        Features that somebody else has open are left to her, as long as there are others.
 
         Args:
             after: One that is not wanted again now.
@@ -111,13 +119,12 @@ class ReviewSession:
             self._refresh(reads)
             elsewhere = reads.list_looked_at(self.annotator)
         last = after if after in self._open else None
-        for skipped in (False, True):
-            for item in self._open:
-                if self._judged.is_skipped(item) is not skipped or item == after:
-                    continue
-                if self._terms.is_shared(item) or item not in elsewhere:
-                    return item
-        return last
+        held = {item for item in elsewhere if not self._terms.is_shared(item)}
+        waiting = (item for item in self._open if item != after)
+        ranked = (
+            (item in held, self._judged.is_skipped(item), n, item) for n, item in enumerate(waiting)
+        )
+        return min(ranked, default=(False, False, 0, last))[-1]
 
     def find_neighbour(self, item: str, step: int) -> str | None:
         """Return the feature so many places further on in the queue, judged or not.
@@ -199,9 +206,9 @@ class ReviewSession:
         with self._ledger.reading_review() as reads:
             self._refresh(reads)
             queued = self._find(reads, item)
-            standings = reads.list_standings(items=[item])
+            verdict = reads.find_verdict(item)
         hides_others = self._hides(item)
-        others = (s for s in standings if s.annotator != self.annotator)
+        says = act in JUDGEMENTS or bool(role)
         decision = Decision(
             uid=self._make_uid(),
             key=queued.key,
@@ -213,7 +220,7 @@ class ReviewSession:
             comment=_check_comment(act, comment),
             proposal=queued.label,
             is_blind=self._hides_proposal(item),
-            is_settling=not hides_others and any(s.judgement or s.role for s in others),
+            is_settling=says and not hides_others and self._is_of_others(verdict),
             seconds=None if seconds is None else min(max(seconds, 0.0), _LONGEST_PACE),
             n_wanted=self._terms.count_wanted(item),
         )
@@ -312,10 +319,17 @@ class ReviewSession:
     def _refresh(self, reads: ReviewReads) -> None:
         """Read again what others may have changed since it was read."""
         counts = dict(reads.read_counts())
-        if counts == self._counts:
-            return
+        if counts != self._counts:
+            self._read_anew(reads, counts)
+        self._refresh_names(reads, counts)
+
+    def _read_anew(self, reads: ReviewReads, counts: dict[str, int]) -> None:
         known = self._counts or {}
-        self._terms = reads.read_terms()
+        terms = reads.read_terms()
+        if terms != self._terms:
+            # What may be suggested now is another question.
+            self._names_until = -inf
+        self._terms = terms
         if self._counts is None or counts.get("queue") != known.get("queue"):
             entries = reads.list_entries(self.choice.wanted)
             self._order = QueueOrder(tuple(entries), self.choice.cover)
@@ -326,12 +340,12 @@ class ReviewSession:
         self._open = [entry.item for entry in within if entry.item not in finished]
         self._paces = reads.list_paces(self.annotator, _N_PACES)
         self._counts = counts
-        self._refresh_names(reads)
 
-    def _refresh_names(self, reads: ReviewReads) -> None:
+    def _refresh_names(self, reads: ReviewReads, counts: dict[str, int]) -> None:
         # Names help, and a few that are new may be missing for a while: reading thousands takes
         # longer than all the rest.
-        if self._now() >= self._names_until:
+        if counts != self._names_counts and self._now() >= self._names_until:
+            self._names_counts = counts
             told = [(f, self._tell_name(f)) for f in reads.list_named()]
             self._names = NamesInUse([(f, name) for f, name in told if name])
             self._names_until = self._now() + _NAMES_SECONDS
@@ -370,6 +384,10 @@ class ReviewSession:
         is_shared = self._terms.is_shared(item) or self.is_blind
         return is_shared and not self._judged.ever_judged(item)
 
+    def _is_of_others(self, verdict: Verdict | None) -> bool:
+        # While too few have judged, who changes her mind settles nothing.
+        return verdict is not None and set(verdict.annotators) != {self.annotator}
+
     def _check_label(self, act: Act, label: str, queued: QueueItem) -> str:
         if act == "accept":
             if not queued.label or self._hides_proposal(hash_key(queued.key)):
@@ -379,7 +397,7 @@ class ReviewSession:
                     f"clerp calls the feature {queued.label!r} since the page was opened",
                     remedy="Look at the feature again before deciding",
                 )
-            return label
+            return check_label(label)
         return check_label(label) if act == "edit" else ""
 
     def _measure_named(self) -> float | None:

@@ -73,10 +73,11 @@ class Desk:
             person: ReviewSession(
                 ledger,
                 Choice(person, choice.task, choice.is_blind, cover=choice.cover),
-                now=now,
+                # One of the clocks is behind.
+                now=lambda late=late: now() - late,
                 make_uid=make_uid,
             )
-            for person in PEOPLE
+            for person, late in zip(PEOPLE, (0.0, 500.0), strict=True)
         }
         return Desk(ledger, sessions)
 
@@ -110,6 +111,11 @@ class ReviewMachine(RuleBasedStateMachine):
         desk = Desk.set_up(choice, terms, lambda: f"uid-{next(self.uids)}", lambda: self.moment)
         self.stack.enter_context(desk.ledger)
         return desk
+
+    @rule(terms=_terms, elsewhere=st.booleans())
+    def agree_on(self, terms: ReviewTerms, elsewhere: bool) -> None:
+        with self.desks[elsewhere].ledger.reviewing() as writes:
+            writes.agree_on(terms)
 
     def teardown(self) -> None:
         self.stack.close()

@@ -9,7 +9,7 @@ from tests.unit.ledger.records import SET, make_item
 
 from clerp.errors import ConflictError, UnknownItemError, UsageError
 from clerp.ledger import Ledger, QueueItem, open_ledger
-from clerp.ledger.decision import GivenRole
+from clerp.ledger.decision import Act, GivenRole, Verdict
 from clerp.ledger.queue import hash_key
 from clerp.ledger.record import Shown, Snapshot
 from clerp.ledger.review_reads import QueueFilter
@@ -209,10 +209,15 @@ def test_a_comment_of_another_is_no_conflict(ledger: Ledger):
 
 def test_a_label_is_kept_as_written_or_not_at_all(ledger: Ledger):
     session = sit(ledger)
-    shown = session.decide(FIRST, act="edit", seen=0, label=" say\u202e  Austin\n")
+    shown = session.decide(FIRST, act="edit", seen=0, label=" say  Austin\n")
     assert shown.own is not None
     assert shown.own.label == "say Austin"
-    for label, left in (("C++", "'C'"), ("<b>say Austin", "'bsay Austin'"), ("word " * 9, "…'")):
+    for label, left in (
+        ("C++", "'C'"),
+        ("say\u202e Austin", "'say Austin'"),
+        ("<b>say Austin", "'bsay Austin'"),
+        ("word " * 9, "…'"),
+    ):
         with pytest.raises(UsageError, match=f"frontends would show .*{left}. Write it so"):
             session.decide(SECOND, act="edit", seen=0, label=label)
     with pytest.raises(UsageError, match="nothing is left"):
@@ -277,14 +282,85 @@ def test_on_the_overlap_nothing_is_locked_before_all_have_judged(ledger: Ledger)
     assert people[0].show(FIRST).verdict is None
 
 
-def test_who_settles_on_the_overlap_need_not_wait_for_the_others(ledger: Ledger):
+def test_on_the_overlap_a_change_of_mind_settles_nothing_before_all_have_judged(ledger: Ledger):
     agree_on(ledger, annotators=3)
+    ada, bob, cy = (sit(ledger, name) for name in ("ada", "bob", "cy"))
+    for person, label in ((ada, "Texas"), (bob, "Austin")):
+        person.decide(FIRST, act="edit", seen=0, label=label)
+    assert ada.list_disputes() == []
+    changed = ada.decide(FIRST, act="edit", seen=ada.show(FIRST).seen, label="Dallas")
+    assert changed.verdict is None
+    disputed = cy.decide(FIRST, act="edit", seen=0, label="Austin").verdict
+    assert disputed is not None
+    assert disputed.state == "disputed"
+    settled = ada.decide(FIRST, act="edit", seen=ada.show(FIRST).seen, label="Austin").verdict
+    assert settled is not None
+    assert (settled.state, settled.label) == ("agreed", "Austin")
+
+
+@pytest.mark.parametrize("act", ["comment", "flag", "skip"])
+def test_what_says_nothing_neither_locks_nor_unlocks(ledger: Ledger, act: Act):
+    ada, bob, cy = (sit(ledger, name) for name in ("ada", "bob", "cy"))
+    ada.decide(FIRST, act="edit", seen=0, label="Texas")
+    agree_on(ledger, annotators=3)
+    for person in (ada, bob):
+        shown = person.decide(FIRST, act=act, seen=person.show(FIRST).seen, comment="hm")
+        assert ada.show(FIRST).verdict == Verdict("agreed", "Texas", "", ("ada",)), shown
+    for person in (ada, bob):
+        person.decide(SECOND, act="edit", seen=0, label="Texas")
+        person.decide(SECOND, act=act, seen=person.show(SECOND).seen, comment="hm")
+    assert ada.show(SECOND).verdict is None
+    assert cy.find_next() == FIRST
+
+
+def test_a_name_and_a_role_each_need_as_many_as_were_agreed(ledger: Ledger):
+    agree_on(ledger)
+    ada, bob = sit(ledger, "ada"), sit(ledger, "bob", task="roles")
+    ada.decide(FIRST, act="edit", seen=0, label="Texas")
+    assert bob.decide(FIRST, act="role", seen=0, role="output").verdict is None
+    cy = sit(ledger, "cy").decide(FIRST, act="edit", seen=0, label="Texas", role="output")
+    assert cy.verdict == Verdict("agreed", "Texas", "output", ("ada", "bob", "cy"))
+
+
+def test_what_waits_under_stricter_terms_is_offered_under_looser_ones(ledger: Ledger):
+    agree_on(ledger)
     ada, bob = sit(ledger, "ada"), sit(ledger, "bob")
     ada.decide(FIRST, act="edit", seen=0, label="Texas")
+    agree_on(ledger, overlap=0.0)
+    assert bob.find_next() == FIRST
+    again = ada.decide(FIRST, act="edit", seen=ada.show(FIRST).seen, label="Texas")
+    assert again.verdict == Verdict("agreed", "Texas", "", ("ada",))
+    assert bob.find_next() == SECOND
+
+
+def test_people_whose_clocks_differ_settle_what_they_dispute(ledger: Ledger):
+    agree_on(ledger)
+    ada = ReviewSession(ledger, Choice("ada", cover=1.0), now=lambda: 10_000.0)
+    bob = ReviewSession(ledger, Choice("bob", cover=1.0), now=lambda: 9_000.0)
+    ada.decide(FIRST, act="edit", seen=0, label="Texas")
     bob.decide(FIRST, act="edit", seen=0, label="Austin")
-    settled = bob.decide(FIRST, act="edit", seen=bob.show(FIRST).seen, label="Texas")
-    assert settled.verdict is not None
-    assert (settled.verdict.state, settled.verdict.label) == ("agreed", "Texas")
+    settled = bob.decide(FIRST, act="edit", seen=bob.show(FIRST).seen, label="Austin").verdict
+    assert settled == Verdict("agreed", "Austin", "", ("bob",))
+
+
+def test_terms_that_hide_more_hide_it_from_suggestions_at_once(ledger: Ledger):
+    session = sit(ledger)
+    assert session.suggest("US") == ["US geography"]
+    with ledger.reviewing() as writes:
+        writes.agree_on(ReviewTerms(is_blind=True))
+    assert session.suggest("US") == []
+
+
+def test_what_others_have_open_is_offered_last(ledger: Ledger):
+    bob = sit(ledger, "bob")
+    for other, item in (("ada", FIRST), ("cy", SECOND)):
+        sit(ledger, other).show(item)
+    bob.decide(THIRD, act="skip", seen=0)
+    assert bob.find_next() == FOURTH
+    bob.decide(FOURTH, act="reject", seen=0)
+    assert bob.find_next() == THIRD
+    bob.decide(THIRD, act="reject", seen=bob.show(THIRD).seen)
+    assert bob.find_next() == FIRST
 
 
 def test_terms_hold_for_pages_that_are_open_and_not_for_what_was_decided(ledger: Ledger):
