@@ -10,7 +10,7 @@ LLM ?= build/llm
 # For any processor, so that pip may keep the wheel; no OpenMP, images or TLS: one thread serves text.
 LLAMA_FLAGS := -DGGML_NATIVE=OFF -DGGML_OPENMP=OFF -DLLAVA_BUILD=OFF -DLLAMA_OPENSSL=OFF
 
-.PHONY: demo test test-llm faults browser collected check benchmarks benchmark-collect benchmark-routing benchmark-llm benchmark-review picture sample sample-evidence ordinary rule directions system install install-test clean
+.PHONY: demo test test-llm faults browser collected check benchmarks benchmark-collect benchmark-routing benchmark-llm benchmark-review benchmark-circuits picture sample sample-evidence ordinary rule directions system install install-test clean
 
 demo: install  ## Label a bundled real graph and print the table
 	mkdir -p $(DEMO)
@@ -81,9 +81,13 @@ benchmark-llm: install-test  ## Labels of a model per second, tokens a label, an
 benchmark-review: install-test  ## Pages and decisions of a queue of 20,000 features, and memory; about ten minutes
 	$(BIN)/python -m tests.benchmarks.review_page
 
-picture: install-test  ## Draw the README's pictures again; the second in Chromium
+benchmark-circuits: install-test  ## Groups of 2,000 nodes and 800,000 links, and a report of 2,000 features; about a minute
+	$(BIN)/python -m tests.benchmarks.grouping
+	$(BIN)/python -m tests.benchmarks.report
+
+picture: install-test  ## Draw the README's pictures again; pages in Chromium
 	$(BIN)/python graphs/draw_table.py
-	$(BIN)/python graphs/draw_review.py
+	$(BIN)/python graphs/draw_pages.py
 
 sample: install-test  ## Build the bundled graphs again from nothing; about an hour, 11 GB
 	mkdir -p $(WORK) $(OUT)

@@ -21,17 +21,29 @@ SCAN = "tiny/transcoders"
 N_FEATURES, N_VOCABULARY = 40, 16
 
 
+PROMPT = "one two three two one"
+MAX_FEATURE_NODES = 150
+
+
 def trace_graph(folder: Path) -> Graph:
     """Attribute a prompt; model and tokenizer are left in the folder."""
     torch.set_num_threads(1)
+    return attribute(
+        PROMPT,
+        make_model(folder),
+        max_n_logits=3,
+        batch_size=64,
+        max_feature_nodes=MAX_FEATURE_NODES,
+        verbose=False,
+    )
+
+
+def make_model(folder: Path) -> NNSightReplacementModel:
+    """Make the model with its transcoders; model and tokenizer are left in the folder."""
     save_tokenizer(folder)
     make_llama(N_VOCABULARY, tie_word_embeddings=True).save_pretrained(folder)
-    model = NNSightReplacementModel.from_pretrained_and_transcoders(
+    return NNSightReplacementModel.from_pretrained_and_transcoders(
         str(folder), _make_transcoders(), device=torch.device("cpu"), dtype=torch.float32
-    )
-    prompt = "one two three two one"
-    return attribute(
-        prompt, model, max_n_logits=3, batch_size=64, max_feature_nodes=150, verbose=False
     )
 
 
@@ -71,7 +83,7 @@ def save_tokenizer(folder: Path, words: tuple[str, ...] = WORDS) -> None:
         single="<bos> $A", special_tokens=[("<bos>", 1)]
     )
     transformers.PreTrainedTokenizerFast(
-        tokenizer_object=raw, bos_token="<bos>", unk_token="<unk>"
+        tokenizer_object=raw, bos_token="<bos>", unk_token="<unk>", pad_token="<unk>"
     ).save_pretrained(folder)
 
 

@@ -12,15 +12,18 @@ import typer
 from typer.exceptions import TyperException
 
 from clerp.config import Context, Existing, GivenSettings
-from clerp.errors import ClerpError, PluginError, UsageError
+from clerp.errors import ClerpError, PluginError
 from clerp.evaluation.commands import app as evaluate_app
+from clerp.frontend.command import open_graph
+from clerp.group_command import group
 from clerp.labels import Style
 from clerp.ordinary.command import calibrate
+from clerp.report_command import report
 from clerp.review.commands import app as review_app
 from clerp.terminal import progress_bar, show, tell, wants_json, write_json
 
 if TYPE_CHECKING:
-    from clerp.labeled import LabeledGraph, Target
+    from clerp.labeled import LabeledGraph
 
 app = typer.Typer(
     help="Name every feature of an attribution graph, cheaply and checkably.",
@@ -31,7 +34,6 @@ config_app = typer.Typer(help="What clerp is set to.")
 app.add_typer(config_app, name="config")
 app.add_typer(evaluate_app, name="evaluate")
 app.add_typer(review_app, name="review")
-app.command()(calibrate)
 
 # What a shell reports of a process that a signal ended: 128 and the signal's number. typer gives
 # the first of them for Ctrl-C.
@@ -136,8 +138,9 @@ def label(
     target: Annotated[
         str | None,
         typer.Option(
-            help="circuit-tracer: its frontend lists and opens the output. "
-            "Default: only labels change."
+            help="What is to open the output: circuit-tracer (its frontend lists it), neuronpedia "
+            "or neuronpedia:MODEL (its upload takes it), table (.csv, .parquet). Default: only "
+            "labels change."
         ),
     ] = None,
     existing: Annotated[
@@ -169,9 +172,8 @@ def label(
 
     into_folder = out is not None and (len(graphs) > 1 or out.endswith("/"))
     place = None if out is None else Path(out)
-    destinations = choose_destinations(graphs, place, into_folder=into_folder)
-    chosen_target = _check_target(target)
-    check_destinations(destinations, place, chosen_target)
+    destinations = choose_destinations(graphs, place, into_folder=into_folder, target=target)
+    check_destinations(destinations, place, target)
     given: GivenSettings = {
         "features": features,
         "llm": llm,
@@ -205,8 +207,8 @@ def label(
     if into_folder and place is not None:
         make_folder(place)
     for graph, destination in zip(labeled, destinations, strict=True):
-        graph.write(destination, chosen_target)
-    _show_labeled(labeled, destinations, chosen_target, rows)
+        graph.write(destination, target)
+    _show_labeled(labeled, destinations, target, rows)
     if any(feature.is_unfinished for graph in labeled for feature in graph):
         _tell_failures(labeled)
         raise typer.Exit(2)
@@ -322,6 +324,13 @@ def why(
         show(render_explanation(explanation))
 
 
+# Here, since help lists commands as they come.
+app.command()(group)
+app.command("open")(open_graph)
+app.command()(report)
+app.command()(calibrate)
+
+
 @app.command()
 def plugins(as_json: Json = False) -> None:
     """List installed plugins: kind, name, distribution and version."""
@@ -378,7 +387,7 @@ def main() -> None:
 
 
 _OWN_COMMANDS = {
-    *(command.callback.__name__ for command in app.registered_commands if command.callback),
+    *(c.name or c.callback.__name__ for c in app.registered_commands if c.callback),
     *(str(group.name) for group in app.registered_groups),
 }
 
@@ -439,12 +448,6 @@ class _Termination:
 _termination = _Termination()
 
 
-def _check_target(name: str | None) -> "Target | None":
-    if name is None or name == "circuit-tracer":
-        return name
-    raise UsageError(f"there is no target {name!r}", remedy="Known: circuit-tracer")
-
-
 def _tell_failures(labeled: "Sequence[LabeledGraph]") -> None:
     outcomes = [outcome for graph in labeled for outcome in graph]
     failed = Counter(f.reason for f in outcomes if f.status == "failed")
@@ -472,14 +475,14 @@ def _show_estimates(graphs: "Sequence[Path]", given: GivenSettings) -> None:
 def _show_labeled(
     labeled: "Sequence[LabeledGraph]",
     destinations: Sequence[Path],
-    target: "Target | None",
+    target: str | None,
     rows: int,
 ) -> None:
-    from clerp.graph import list_viewer_faults
     from clerp.report.costs import render_costs, render_losses
     from clerp.report.occurrence import list_occurrences
     from clerp.report.summary import summarize_together
     from clerp.report.table import plain, render_features, render_summary, render_together
+    from clerp.targets import find_target
 
     for graph in labeled:
         if len(labeled) > 1:
@@ -493,6 +496,10 @@ def _show_labeled(
     if labeled[0].lost.calls:
         show(render_losses(labeled[0].lost))
     for graph, destination in zip(labeled, destinations, strict=True):
-        faults = list_viewer_faults(graph.document) if target else ()
-        for note in (*graph.notes, *faults, f"Written: {destination}"):
+        told = (
+            find_target(target).list_notes(graph.graph, graph.document, destination)
+            if target
+            else ()
+        )
+        for note in (*graph.notes, *told, f"Written: {destination}"):
             tell(note)

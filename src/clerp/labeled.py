@@ -1,22 +1,19 @@
 """A labelled graph: what `clerp.label` returns, and how it is written."""
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from clerp.config import Existing
-from clerp.errors import UsageError
 from clerp.feature import FeatureId
 from clerp.graph import (
     AttributionGraph,
     FeatureNode,
     NodeAnnotation,
     annotate,
-    check_graph_index,
-    prepare_for_circuit_tracer,
-    update_graph_index,
     write_document,
 )
 from clerp.labels import Style, in_style, names_supernode
@@ -25,11 +22,15 @@ from clerp.outcome import LabeledFeature, Status
 from clerp.report.notebook import build_html
 from clerp.report.occurrence import list_occurrences
 from clerp.report.summary import Summary, summarize
+from clerp.targets import find_target
 
 if TYPE_CHECKING:
     from networkx import MultiDiGraph
 
-Target = Literal["circuit-tracer"]
+    from clerp.grouped import GroupedGraph
+
+Target = str
+"""A target by name: `circuit-tracer`, `neuronpedia`, `neuronpedia:MODEL` or `table`."""
 
 NOTEBOOK_ROWS = 50
 """Features that a notebook shows of a graph."""
@@ -95,23 +96,34 @@ class LabeledGraph:
 
         Args:
             path: A suffix `.gz` or `.zst` compresses.
-            target: `circuit-tracer` also names the graph after the file and enters it in
-                `graph-metadata.json` beside it, without which that frontend does not list it.
+            target: What is to open it; see `clerp.targets`. None changes labels only.
 
         Raises:
             OutputError: The file could not be written; what was there before is unchanged.
-            UsageError: There is no such target.
+            UsageError: There is no such target, or it needs to know more of the graph.
         """
         destination = Path(path)
         if target is None:
             write_document(self.document, destination)
-        elif target == "circuit-tracer":
-            document = prepare_for_circuit_tracer(self.document, destination)
-            check_graph_index(destination.parent)
-            write_document(document, destination)
-            update_graph_index(destination.parent, document["metadata"])
         else:
-            raise UsageError(f"there is no target {target!r}", remedy="Known: circuit-tracer")
+            find_target(target).write(self.graph, self.document, destination)
+
+    def group(self, grouper: str = "semantic") -> "GroupedGraph":
+        """Propose supernodes.
+
+        Args:
+            grouper: NAME or NAME:ARGUMENT of a grouper: `semantic`, `edges` or `name`.
+
+        Raises:
+            PluginError: There is no such grouper, or it cannot be made.
+            GraphError: What the graph holds about supernodes cannot be read.
+        """
+        from clerp.graph import read_graph
+        from clerp.grouped import group_graph
+        from clerp.plugins import find
+
+        labeled = replace(read_graph(self.document, max_bytes=sys.maxsize), name=self.graph.name)
+        return group_graph(labeled, find("groupers", grouper))
 
     def to_networkx(self) -> "MultiDiGraph[tuple[str, str]]":
         """Return the labelled graph as a networkx MultiDiGraph (see `AttributionGraph`)."""

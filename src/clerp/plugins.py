@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from clerp.evidence import EvidenceGap, FeatureEvidence
     from clerp.feature import FeatureId
     from clerp.graph import AttributionGraph
-    from clerp.grouping import Supernode
+    from clerp.grouping import Named, Supernode
     from clerp.labelers import LabelRequest
     from clerp.labels import Abstention, Label
     from clerp.ledger import Ledger
@@ -182,9 +182,9 @@ class Grouper(Protocol):
     name: str
 
     def group(
-        self, graph: "AttributionGraph", labels: "dict[FeatureId, str]"
+        self, graph: "AttributionGraph", names: "Mapping[FeatureId, Named]"
     ) -> "Sequence[Supernode]":
-        """Return disjoint groups of feature nodes, each with a name unique in the graph."""
+        """Return disjoint groups of feature nodes; of equal names clerp makes different ones."""
         ...
 
 

@@ -111,7 +111,8 @@ def serving(ledger: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
 def measure(process: subprocess.Popen[str], address: str, n_decisions: int) -> None:
     times = Times()
     with httpx.Client(follow_redirects=True, timeout=60) as client:
-        page = client.get(address)
+        client.get(address)
+        page = client.get(address.partition("enter?")[0])
         origin = f"{page.url.scheme}://{page.url.netloc.decode()}"
         csrf = _find(_CSRF, page.text)
         place = page.url.path

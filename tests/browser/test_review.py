@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 from tests.browser.hostile import HOSTILE, make_hostile
-from tests.browser.review_page import Reviewers, ReviewPage
+from tests.browser.review_page import Reviewers, ReviewPage, serve_review
 from tests.browser.review_queue import (
     Made,
     Queued,
@@ -27,8 +27,9 @@ from tests.unit.review.web.review_session import make_proposal
 
 from clerp.labels import clean_label
 from clerp.ledger.terms import ReviewTerms
+from clerp.local_page.entry import announce
+from clerp.report.html.escapes import spell_out
 from clerp.review.snapshot import CandidateView
-from clerp.review.web.escapes import spell_out
 
 N_FEATURES = 20
 ALL = ("--review-cover", "1")
@@ -274,6 +275,19 @@ def test_a_decision_waits_for_another_process_that_writes(
     desk.page.wait_for_url(f"**/{find_path(2)}", timeout=20_000)
     expect(desk.status).to_contain_text("Saved.")
     assert list_decisions(ledger) == [Made(name_feature(1), "accept", name_label(1))]
+
+
+def test_what_the_command_opens_leads_to_the_queue(
+    browser: Browser, ledger: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[str] = []
+    monkeypatch.setattr("webbrowser.open", started.append)
+    with serve_review(ledger, "ada") as server, browser.new_context() as context:
+        announce("Review", server.link, tmp_path, opens=True)
+        page = context.new_page()
+        page.goto(started[0])
+        page.wait_for_url(f"{server.address}{find_path(1)}")
+    assert started[0].startswith("file://")
 
 
 SECRET = "zebra"

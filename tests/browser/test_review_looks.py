@@ -173,6 +173,6 @@ def test_the_theme_is_that_of_the_system_until_one_chooses(
     assert desk.page.evaluate(read) == chosen
 
 
-def test_the_picture_of_the_page_is_drawn_alike_each_time(browser: Browser, office: Office) -> None:
-    draw = runpy.run_path(str(BUNDLED.graph.parents[1] / "draw_review.py"))["draw_review"]
-    assert draw(browser, office.ledger) == draw(browser, office.ledger)
+def test_the_picture_of_the_page_is_drawn_alike_each_time(browser: Browser, tmp_path: Path) -> None:
+    draw = runpy.run_path(str(BUNDLED.graph.parents[1] / "draw_pages.py"))["draw_review"]
+    assert draw(browser, tmp_path) == draw(browser, tmp_path)

@@ -68,7 +68,14 @@ def prepare_live_graph(folder: Path) -> Case:
     return Case(given={"source": graph, "unreadable": change(graph, active_features=None)})
 
 
+def prepare_grouper(folder: Path) -> Case:
+    return Case(given={"graph": FRANCE})
+
+
 PREPARE: dict[tuple[str, str], Callable[[Path], Case]] = {
+    ("groupers", "edges"): prepare_grouper,
+    ("groupers", "name"): prepare_grouper,
+    ("groupers", "semantic"): prepare_grouper,
     ("labelers", "litellm"): prepare_litellm,
     ("readers", ".pt"): prepare_saved_graph,
     ("readers", "circuit_tracer.graph.Graph"): prepare_live_graph,

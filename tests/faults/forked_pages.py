@@ -14,9 +14,6 @@ from typing import Any
 
 import psycopg  # noqa: F401
 
-import clerp.review.commands
-import clerp.review.web.app
-import clerp.review.web.server  # noqa: F401
 from clerp.cli import main
 
 

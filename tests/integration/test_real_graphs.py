@@ -15,11 +15,11 @@ from clerp.graph import (
     NodeAnnotation,
     annotate,
     list_viewer_faults,
-    prepare_for_circuit_tracer,
     read_graph,
-    update_graph_index,
     write_document,
 )
+from clerp.targets.circuit_tracer import prepare_for_circuit_tracer
+from clerp.targets.graph_index import update_graph_index
 
 DATA = Path(os.environ.get("CLERP_TEST_DATA", "/nonexistent"))
 # Feature nodes, those that come with a label, and flavour, counted in the files.
@@ -120,7 +120,7 @@ def test_an_output_read_again_is_ours_and_has_the_same_digest(graph, labeled):
 
 def test_circuit_tracer_loads_the_output(graph, labeled, original, tmp_path):
     path = tmp_path / "labeled.json"
-    prepared = prepare_for_circuit_tracer(labeled, path)
+    prepared = prepare_for_circuit_tracer(graph, labeled, path)
     update_graph_index(tmp_path, prepared["metadata"])
     index = json.loads((tmp_path / "graph-metadata.json").read_bytes())["graphs"]
     assert [entry["slug"] for entry in index] == [prepared["metadata"]["slug"]] == ["labeled"]

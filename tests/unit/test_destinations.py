@@ -168,3 +168,30 @@ def test_a_folder_that_cannot_be_made_is_named(folder: Path, name: str, fault: s
     with pytest.raises(OutputError, match=f"cannot be made: {fault}") as raised:
         make_folder(folder / name)
     assert raised.value.where == str(folder / name)
+
+
+@pytest.mark.parametrize(
+    ("target", "output"),
+    [
+        ("table", "graph.labeled.csv"),
+        ("neuronpedia:gemma-2-2b", "graph.labeled.json"),
+        ("circuit-tracer", "graph.labeled.json"),
+    ],
+)
+def test_a_target_says_the_suffix_of_names_that_nobody_chose(target: str, output: str):
+    assert choose_destinations([Path("graph.json.gz")], None, target=target) == [Path(output)]
+
+
+@pytest.mark.parametrize("graph", ["g.json", "g.labeled.json", "g.grouped.json"])
+def test_another_stage_ends_names_otherwise(graph: str):
+    assert choose_destinations([Path(graph)], None, ending="grouped") == [Path("g.grouped.json")]
+
+
+@pytest.mark.parametrize(
+    ("target", "fault"), [("table", r"neither \.csv"), ("elsewhere", "there is no target")]
+)
+def test_a_name_that_the_target_does_not_open_is_refused_first(
+    folder: Path, target: str, fault: str
+):
+    with pytest.raises(UsageError, match=fault):
+        check_destinations([folder / "none" / "new.json"], folder / "none" / "new.json", target)

@@ -1,7 +1,6 @@
 import json
 import re
 
-import jaxtyping
 import pytest
 from tests.outcomes import FIRST, SECOND, THIRD, make_artefact, make_label, make_named, make_unnamed
 from tests.unit.graph.conftest import build_graph
@@ -188,9 +187,15 @@ def test_a_folder_that_does_not_exist_is_named_and_nothing_is_written(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_an_unknown_target_is_refused_before_anything_is_written(tmp_path, monkeypatch):
-    # Those who call it have no run-time type checks.
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
-    with pytest.raises(UsageError, match="no target 'neuronpedia'"):
-        make_labeled().write(tmp_path / "out.json", target="neuronpedia")  # type: ignore[arg-type]
+def test_other_targets_are_written_by_their_name(tmp_path):
+    make_labeled().write(tmp_path / "out.json", target="neuronpedia:gemma-2-2b")
+    written = json.loads((tmp_path / "out.json").read_text())
+    assert written["metadata"]["scan"] == "gemma-2-2b"
+    make_labeled().write(tmp_path / "out.csv", target="table")
+    assert len((tmp_path / "out.csv").read_text().splitlines()) == 4
+
+
+def test_an_unknown_target_is_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(UsageError, match="no target 'elsewhere'"):
+        make_labeled().write(tmp_path / "out.json", target="elsewhere")
     assert not list(tmp_path.iterdir())

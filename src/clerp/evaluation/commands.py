@@ -1,6 +1,7 @@
-"""`clerp evaluate`: how often rules are right, held against annotated roles."""
+"""`clerp evaluate`: how often clerp is right, held against what people say."""
 
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from clerp.router import Rule
     from clerp.sourcing import Sourced
 
-app = typer.Typer(help="How often routing rules are right, held against annotated roles.")
+app = typer.Typer(help="How often clerp is right, held against what people say.")
 
 Features = Annotated[
     str, typer.Option(help="Activation examples: folder, file or NAME:ARGUMENT of a source.")
@@ -114,6 +115,50 @@ def sweep(
         write_json([{"source": given.sourced.source, "part": part, **asdict(report)}])
     else:
         show(render_sweep(report))
+
+
+@app.command()
+def groups(
+    truth: Annotated[
+        list[Path], typer.Option(help="Graph with supernodes of people's; several by repeating it.")
+    ],
+    groupers: Annotated[
+        str | None,
+        typer.Option(help="Groupers, with commas; the first is compared with all. Default: all."),
+    ] = None,
+    max_graph_bytes: Annotated[
+        int | None, typer.Option(help="Largest graph, in bytes of JSON: 1073741824.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Hold groupers against the supernodes that people made.
+
+    Groupers see the labels of the whole graph and no group; only feature nodes that a person
+    grouped count.
+    """
+    from clerp.evaluation.group_tables import render_groups
+    from clerp.evaluation.group_truth import read_true_groups
+    from clerp.evaluation.groups import evaluate_groups
+    from clerp.plugins import find
+
+    settings = resolve_settings({"max_graph_bytes": max_graph_bytes}).settings
+    names = _list_groupers() if groupers is None else groupers.split(",")
+    chosen = {name: find("groupers", name) for name in map(str.strip, names)}
+    truths = [read_true_groups(path, settings.max_graph_bytes) for path in dict.fromkeys(truth)]
+    report = evaluate_groups(truths, chosen)
+    if as_json:
+        write_json([{"clerp_version": version("clerp"), **asdict(report)}])
+    else:
+        show(render_groups(report))
+
+
+def _list_groupers() -> list[str]:
+    """Return all groupers that are installed, the default one first."""
+    from clerp.grouped import DEFAULT_GROUPER
+    from clerp.plugins import list_registered
+
+    names = [entry.name for entry in list_registered() if entry.kind == "groupers"]
+    return list(dict.fromkeys([DEFAULT_GROUPER, *names]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,19 +73,29 @@ def _render_comparison(comparison: Comparison) -> Iterator[RenderableType]:
 
 
 def _list_figures(standing: Standing, n: int) -> Sequence[str]:
-    figures = (_write(standing.figures[metric]) for metric in METRIC_NAMES)
+    figures = (write_estimate(standing.figures[metric]) for metric in METRIC_NAMES)
     return (standing.name, str(n), *figures, _write_margin(standing.margins["kappa"]))
 
 
-def _write(figure: Estimate) -> str:
-    # Adding zero keeps what rounds to nothing from being written as -0.00.
-    value, low, high = (round(end, 2) + 0.0 for end in (figure.value, figure.low, figure.high))
+def write_estimate(figure: Estimate) -> str:
+    """Write a figure with its interval: `0.75 [0.50, 0.92]`."""
+    value, low, high = _round(figure)
     return f"{value:.2f} [{low:.2f}, {high:.2f}]"
 
 
+def write_change(change: Estimate | Margin) -> str:
+    """Write a difference with its interval, all signed."""
+    value, low, high = _round(change)
+    return f"{value:+.2f} [{low:+.2f}, {high:+.2f}]"
+
+
+def _round(figure: Estimate | Margin) -> tuple[float, ...]:
+    # Adding zero keeps what rounds to nothing from being written as -0.00.
+    return tuple(round(end, 2) + 0.0 for end in (figure.value, figure.low, figure.high))
+
+
 def _write_margin(margin: Margin) -> str:
-    value, low, high = (round(end, 2) + 0.0 for end in (margin.value, margin.low, margin.high))
-    return f"{value:+.2f} [{low:+.2f}, {high:+.2f}] over {margin.over}"
+    return f"{write_change(margin)} over {margin.over}"
 
 
 def _name_target(target: str) -> str:
@@ -111,7 +121,7 @@ def _rank(row: SweepRow) -> tuple[float, int]:
 def _list_best(best: BestThreshold, row: SweepRow, embedders: Sequence[str]) -> Sequence[str]:
     plateau = best.plateau
     stretch = f"{plateau.lowest:g}-{plateau.highest:g}"
-    return (_write(plateau.figure), stretch, *_list_cells(row, embedders))
+    return (write_estimate(plateau.figure), stretch, *_list_cells(row, embedders))
 
 
 def _list_cells(row: SweepRow, embedders: Sequence[str]) -> Sequence[str]:

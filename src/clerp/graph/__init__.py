@@ -15,14 +15,8 @@ from clerp.graph.neighbours import (
 )
 from clerp.graph.reading import SCHEMA_VERSION, GraphInput, GraphObject, name_stem, read_graph
 from clerp.graph.shape import MetadataShape, NodePlace, RecordShape
-from clerp.graph.targets import (
-    check_graph_index,
-    check_viewer_name,
-    list_viewer_faults,
-    prepare_for_circuit_tracer,
-    update_graph_index,
-)
 from clerp.graph.transcoder import TranscoderIdentity
+from clerp.graph.viewer_faults import list_viewer_faults
 from clerp.graph.writing import check_destination, write_document
 
 __all__ = [
@@ -45,16 +39,12 @@ __all__ = [
     "TranscoderIdentity",
     "annotate",
     "check_destination",
-    "check_graph_index",
-    "check_viewer_name",
     "digest_neighbours",
     "list_neighbours",
     "list_viewer_faults",
     "name_stem",
-    "prepare_for_circuit_tracer",
     "rank_neighbours",
     "read_graph",
     "shorten",
-    "update_graph_index",
     "write_document",
 ]

@@ -10,6 +10,8 @@ from clerp.graph.model import AttributionGraph
 from clerp.graph.shape import NodePlace
 
 _PREFIX = "clerp_"
+_OTHERS = ("grouping",)
+"""Keys of `metadata.clerp` that labelling does not write, and therefore keeps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,8 @@ def annotate(
 ) -> dict[str, Any]:
     """Return a document that differs in the annotated nodes and `metadata.clerp` only.
 
+    What `clerp group` recorded there stays.
+
     Parts that do not differ are shared with `graph.document`, which is not changed.
 
     Raises:
@@ -56,7 +60,10 @@ def annotate(
     """
     _check_places(graph, annotations)
     document: dict[str, Any] = dict(graph.document)
-    document["metadata"] = {**document["metadata"], "clerp": dict(record)}
+    metadata: dict[str, Any] = document["metadata"]
+    before: dict[str, Any] = metadata.get("clerp") or {}
+    kept = {key: before[key] for key in _OTHERS if key in before}
+    document["metadata"] = {**metadata, "clerp": {**record, **kept}}
     document["nodes"] = _annotate_list(document["nodes"], annotations)
     if document.get("qk_only_nodes"):
         document["qk_only_nodes"] = {

@@ -1,12 +1,7 @@
 """Supernodes: named groups of feature nodes."""
 
-from dataclasses import dataclass
+from clerp.grouping.grouping import Grouping, group_nodes
+from clerp.grouping.names import read_names
+from clerp.grouping.supernode import Member, Named, Supernode
 
-
-@dataclass(frozen=True, slots=True)
-class Supernode:
-    """A named group."""
-
-    name: str
-    node_ids: tuple[str, ...]
-    reason: str
+__all__ = ["Grouping", "Member", "Named", "Supernode", "group_nodes", "read_names"]

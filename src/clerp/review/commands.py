@@ -87,10 +87,11 @@ def review(
         _refuse_options(context)
         return
     from clerp.ledger.review_reads import QueueFilter
+    from clerp.local_page.entry import announce
+    from clerp.local_page.security import Access
+    from clerp.local_page.server import serve
     from clerp.review.session import Choice, ReviewSession
     from clerp.review.web.app import build_app
-    from clerp.review.web.security import Access
-    from clerp.review.web.server import serve
 
     wanted = QueueFilter(
         graphs=tuple(graph or ()),
@@ -114,7 +115,11 @@ def review(
         _tell_of_queue(session.count_items(), graph)
         access = Access()
         page = build_app(session, access)
-        serve(page, port, lambda at: _announce(access.make_link(at), Path(folder), opens=browser))
+        serve(
+            page,
+            port,
+            lambda at: announce("Review", access.make_link(at), Path(folder), opens=browser),
+        )
 
 
 @app.command("terms")
@@ -282,23 +287,3 @@ def _tell_of_queue(n_items: int, graphs: list[str] | None) -> None:
     if n_items == 0:
         where = f" of {', '.join(graphs)}" if graphs else ""
         tell(f"The queue{where} holds nothing of what was chosen: run clerp label with this ledger")
-
-
-def _announce(address: str, folder: Path, *, opens: bool) -> None:
-    """Tell the address, and hand it to the browser.
-
-    Args:
-        address: Lets one browser in.
-        folder: That only its owner reads.
-        opens: Whether to open it.
-    """
-    import webbrowser
-    from html import escape
-
-    tell(f"Review: {address}")
-    tell("The address lets one browser in, once. Ctrl-C ends the page.")
-    if opens:
-        # In a file, since everybody on this machine sees with what a program was started.
-        page = folder / "open.html"
-        page.write_text(f'<meta http-equiv="refresh" content="0; url={escape(address)}">')
-        webbrowser.open(page.as_uri())

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clerp.evaluation.resampling import LEVEL, RESAMPLES, draw_features, estimate
+from clerp.evaluation.resampling import LEVEL, RESAMPLES, centre, draw_features, estimate
 
 
 @given(st.integers(1, 60))
@@ -37,3 +37,16 @@ def test_the_interval_of_a_share_is_that_of_the_normal_approximation(share: floa
     assert found.value == pytest.approx(share)
     assert found.low < share < found.high
     assert found.high - found.low == pytest.approx(2 * spread, rel=0.15)
+
+
+def test_streams_are_drawn_apart() -> None:
+    np.testing.assert_array_equal(draw_features(30, 1), draw_features(30, 1))
+    assert not np.array_equal(draw_features(30, 1), draw_features(30, 2))
+    assert not np.array_equal(draw_features(30), draw_features(30, 0))
+
+
+def test_centred_resamples_have_the_figure_as_their_median_and_spread_as_before() -> None:
+    figures = np.array([5.0, 6.0, 8.0, 11.0])
+    centred = centre(figures)
+    assert centred.tolist() == [5, 3, 5, 8]
+    assert figures.tolist() == [5, 6, 8, 11]

@@ -21,14 +21,15 @@ from clerp.errors import (
     UnknownItemError,
     UsageError,
 )
+from clerp.local_page.entry import REFUSED, let_in
+from clerp.local_page.security import ENTRY, HEADERS, Access, Guard, Refusal
+from clerp.report.html.escapes import spell_out
 from clerp.review.session import ReviewSession
 from clerp.review.web.assets import read_assets
-from clerp.review.web.escapes import spell_out
 from clerp.review.web.faults import answer_fault
 from clerp.review.web.keys import ROLE_KEYS, list_keys
 from clerp.review.web.pages import address_item, build_item_page
 from clerp.review.web.rendering import render
-from clerp.review.web.security import ENTRY, HEADERS, Access, Guard, name_cookie
 from clerp.review.web.wording import say_progress, say_share, say_standing
 from clerp.router import Role
 
@@ -62,7 +63,7 @@ def build_app(session: ReviewSession, access: Access) -> FastAPI:
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.state.session = session
     app.state.access = access
-    app.add_middleware(Guard, access=access)
+    app.add_middleware(Guard, access=access, write_refusal=_write_refusal)
     for path, answer in _READING.items():
         app.add_api_route(path, answer, methods=["GET"], response_class=Response)
     for path, answer in _CHANGING.items():
@@ -70,6 +71,10 @@ def build_app(session: ReviewSession, access: Access) -> FastAPI:
     for kind, answer in _FAULTS.items():
         app.add_exception_handler(kind, answer)
     return app
+
+
+def _write_refusal(method: str, refusal: Refusal) -> Response:
+    return answer_fault(method, refusal.status, refusal.what, refusal.headers)
 
 
 async def _get_session(request: Request) -> ReviewSession:
@@ -94,15 +99,7 @@ _Item = Annotated[str, Depends(_check_item)]
 
 
 async def _enter(request: Request, access: _Access, token: str = "") -> Response:
-    """Exchange the link's ticket for a cookie; who has the cookie needs no ticket."""
-    name = name_cookie(request.scope)
-    if access.admits(request.cookies.get(name, "")):
-        return RedirectResponse("/", 303)
-    if not access.redeem(token):
-        return answer_fault("GET", 403, "This address lets one browser in, once")
-    answer = RedirectResponse("/", 303)
-    answer.set_cookie(name, access.cookie, path="/", httponly=True, samesite="strict")
-    return answer
+    return let_in(request, access, token) or answer_fault("GET", 403, REFUSED)
 
 
 async def _go_on(session: _Session, access: _Access) -> Response:

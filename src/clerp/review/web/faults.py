@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
-from clerp.review.web.escapes import spell_out
+from clerp.report.html.escapes import spell_out
 from clerp.review.web.rendering import render
 
 

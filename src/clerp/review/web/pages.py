@@ -7,6 +7,7 @@ from itertools import groupby
 from markupsafe import Markup
 
 from clerp.ledger.decision import Standing
+from clerp.report.html.heat import HeatRow, draw_row, find_strongest
 from clerp.review.item import OccurrenceView, ReviewItem
 from clerp.review.snapshot import (
     ExampleView,
@@ -16,7 +17,7 @@ from clerp.review.snapshot import (
     ProposalView,
 )
 from clerp.review.web.charts import Range, draw_histogram, draw_weight
-from clerp.review.web.heat import HeatRow, describe_node, draw_prompt, draw_row, find_strongest
+from clerp.review.web.heat import describe_node, draw_prompt
 from clerp.review.web.wording import say_decision, say_share, say_standing, say_verdict
 
 _N_TOP = 20

@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 from functools import cache
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from jinja2 import Environment
 
+from clerp.report.html.templating import open_templates
 from clerp.review.web.assets import read_assets
-from clerp.review.web.escapes import mark_up, spell_out
 
 
 def render(name: str, context: Mapping[str, object]) -> str:
@@ -23,19 +22,6 @@ def render(name: str, context: Mapping[str, object]) -> str:
 
 @cache
 def _open_templates() -> Environment:
-    templates = Environment(
-        loader=PackageLoader("clerp.review.web"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        auto_reload=False,
-        finalize=_finalize,
-    )
-    templates.filters["visible"] = mark_up  # pyright: ignore[reportUnknownMemberType]
+    templates = open_templates("clerp.review.web")
     templates.globals["assets"] = read_assets()  # pyright: ignore[reportUnknownMemberType]
     return templates
-
-
-def _finalize(value: object) -> object:
-    return spell_out(value) if isinstance(value, str) and not isinstance(value, Markup) else value

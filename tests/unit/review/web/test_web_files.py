@@ -8,8 +8,8 @@ import pytest
 from tests.unit.review.web.review_session import FakeSession, name_item
 from tests.unit.review.web.visitor import Visitor
 
+from clerp.report.html.heat import N_LEVELS
 from clerp.review.web.assets import read_assets
-from clerp.review.web.heat import N_LEVELS
 from clerp.review.web.keys import list_keys
 
 _FOLDER = Path(str(files("clerp.review.web")))

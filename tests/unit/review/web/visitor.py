@@ -12,10 +12,10 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
+from clerp.local_page.security import Access
+from clerp.local_page.server import PageServer
 from clerp.review.session import ReviewSession
 from clerp.review.web.app import build_app
-from clerp.review.web.security import Access
-from clerp.review.web.server import ReviewServer
 
 _WAIT_SECONDS = 30
 
@@ -74,7 +74,7 @@ def serve_session(session: ReviewSession) -> Iterator[Visitor]:
         told.append(address)
         is_ready.set()
 
-    server = ReviewServer(app, 0, on_ready)
+    server = PageServer(app, 0, on_ready)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

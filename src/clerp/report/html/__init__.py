@@ -1,0 +1,1 @@
+"""A report on labelled graphs as one HTML file that needs nothing else."""
