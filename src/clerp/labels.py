@@ -38,7 +38,7 @@ _FORMULA_STARTS = {
 # Stem forms, negative numbers and rows of hyphens are no formulas.
 _HARMLESS_STARTS = re.compile(r"-(?:[^\W\d_]+(?:[ /,’'-]+[^\W\d_]+)*[ /,’'-]*|\d+(?:\.\d*)?|-*)…?")
 # Letters and symbols without ink, which no category tells.
-_BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ def in_style(text: str, style: Style) -> str:
 
 
 def _is_invisible(char: str) -> bool:
-    if char in _BLANK:
+    if char in BLANK:
         return True
     return unicodedata.category(char) in {"Cc", "Cf", "Cs", "Co", "Cn"} and not char.isspace()
 

@@ -1,9 +1,15 @@
 """Text that spreadsheets must not take for a formula."""
 
 # Of either width, as spreadsheets read them.
+_MARK = "'"
 _ACTIVE = ("=", "+", "-", "@", "\t", "\r", "'", "＝", "＋", "－", "＠")
 
 
 def disarm(cell: str) -> str:
     """Put an apostrophe before what spreadsheets would run; they show the rest as text."""
-    return f"'{cell}" if cell.startswith(_ACTIVE) else cell
+    return f"{_MARK}{cell}" if cell.startswith(_ACTIVE) else cell
+
+
+def rearm(cell: str) -> str:
+    """Take the apostrophe away again."""
+    return cell.removeprefix(_MARK)

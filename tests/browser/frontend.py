@@ -14,7 +14,7 @@ from circuit_tracer.frontend.local_server import DEFAULT_FRONTEND_DIR, CircuitGr
 from playwright.sync_api import ConsoleMessage, Dialog, Locator, Page, Route, expect
 from tests.browser.hub import HOSTS, Hub
 from tests.browser.sample import Sample
-from tests.browser.scripts import SCRIPTS
+from tests.browser.scripts import find_script
 
 _CENTRE_OF_NODE = """(id) => {
   const shown = [...document.querySelectorAll(".link-graph text.node")];
@@ -144,8 +144,8 @@ class Frontend:
         request = route.request
         if request.url.startswith(self._address):
             route.continue_()
-        elif request.url in SCRIPTS:
-            route.fulfill(body=SCRIPTS[request.url].read(), content_type="text/javascript")
+        elif (script := find_script(request.url)) is not None:
+            route.fulfill(body=script, content_type="text/javascript")
         elif request.url.startswith(HOSTS):
             answer = self.hub.answer(request.method, request.url, request.headers.get("range"))
             route.fulfill(status=answer.status, body=answer.content, headers=dict(answer.headers))

@@ -26,6 +26,7 @@ from clerp.ledger import FeatureKey, TranscoderSet
 from clerp.ledger.decision import Act, Decision, GivenRole
 from clerp.ledger.terms import MOST_ANNOTATORS
 from clerp.report.rows import make_visible
+from clerp.spreadsheet import disarm, rearm
 
 Form = Literal["jsonl", "csv"]
 MAX_BYTES = 2**28
@@ -33,8 +34,6 @@ MAX_BYTES = 2**28
 _SHOWN_FAULTS = 10
 _MOST_SECONDS = 1e9
 _MOST_LAYERS = 100_000
-# What spreadsheets take for a formula, and the mark that keeps them from it.
-_ACTIVE, _MARK = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "'"), "'"
 
 
 class DecisionRow(BaseModel):
@@ -198,17 +197,9 @@ def _write_csv(rows: Iterable[DecisionRow]) -> bytes:
     writer.writeheader()
     for row in rows:
         cells = {name: "" if v is None else v for name, v in row.model_dump(mode="json").items()}
-        writer.writerow({name: _disarm(cell) for name, cell in cells.items()})
+        writer.writerow({n: disarm(c) if isinstance(c, str) else c for n, c in cells.items()})
     # Spreadsheets take a file without a mark for one in a code page.
     return text.getvalue().encode("utf-8-sig")
-
-
-def _disarm(cell: object) -> object:
-    return f"{_MARK}{cell}" if isinstance(cell, str) and cell.startswith(_ACTIVE) else cell
-
-
-def _rearm(cell: str) -> str:
-    return cell.removeprefix(_MARK)
 
 
 def read_rows(path: Path) -> list[DecisionRow]:
@@ -274,7 +265,7 @@ def _read_cells(cells: Mapping[str | None, str | None]) -> DecisionRow | str:
     # csv puts cells too many under None, and None where there are too few.
     if None in cells or None in cells.values():
         return "has another number of cells than the first line"
-    given = {name: _rearm(cell) for name, cell in cells.items() if cell}
+    given = {name: rearm(cell) for name, cell in cells.items() if cell}
     return _validate(lambda: DecisionRow.model_validate(given))
 
 

@@ -5,8 +5,8 @@ from functools import lru_cache
 
 from markupsafe import Markup, escape
 
-# Without ink, which no category tells.
-_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+from clerp.labels import BLANK
+
 _DRAWN = {"\n": "⏎", "\r": "↵", "\t": "⇥"}
 _KNOWN_TOKENS = 2**15
 
@@ -27,11 +27,11 @@ def mark_up(text: str) -> Markup:
 
 
 def _is_plain(text: str) -> bool:
-    return text.isprintable() and (text.isascii() or _BLANK.isdisjoint(text))
+    return text.isprintable() and (text.isascii() or BLANK.isdisjoint(text))
 
 
 def _is_hidden(char: str) -> bool:
-    return not char.isprintable() or char in _BLANK
+    return not char.isprintable() or char in BLANK
 
 
 def _mark_char(char: str) -> Markup:
