@@ -78,7 +78,9 @@ def walk(
     grouped = group_prompt(prompt, model, features, **attributing)
     show(render_groups(grouped))
     members = grouped.features()
-    chosen = supernode or max(members, key=lambda name: len(members[name]))
+    chosen = supernode or max(members, key=lambda name: len(members[name]), default="")
+    if chosen not in members:
+        raise SystemExit(f"There is no supernode {chosen!r}. There are: {', '.join(members)}")
     effect = switch_off(prompt, model, members[chosen])
     tell(f"as it is: {name_tokens(effect.before, model.tokenizer)}")
     tell(f"without {chosen!r}: {name_tokens(effect.after, model.tokenizer)}")

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 
@@ -43,10 +44,23 @@ class OpenedSite:
     def enter(self) -> None:
         assert self.client.get(self.link).status_code == httpx.codes.OK
 
-    def save(self, settings: dict[str, str | None]) -> httpx.Response:
+    @property
+    def version(self) -> str:
+        """What the page's address says of the settings that the file has now."""
+        return read_version(self.opened)
+
+    def save(self, settings: dict[str, str | None], version: str | None = None) -> httpx.Response:
+        version = self.version if version is None else version
         body = {"qParams": settings, "timestamp": "2026-01-01T00:00:00.000Z"}
         path = f"/save_graph/{self.opened.slug}"
-        return self.client.post(path, json=body, headers=self.own_headers)
+        headers = {**self.own_headers, "x-clerp-version": version}
+        return self.client.post(path, json=body, headers=headers)
+
+
+def read_version(opened: OpenedGraph) -> str:
+    """Read from a graph's address which settings a page that is opened now starts from."""
+    (version,) = parse_qs(urlsplit(opened.write_address()).query)["clerp"]
+    return version
 
 
 @contextmanager

@@ -168,7 +168,9 @@ def label(
 ) -> None:
     """Label graphs and write them with their labels."""
     from clerp.destinations import check_destinations, choose_destinations, make_folder
+    from clerp.pipeline import accept_graph
     from clerp.pipeline import label as label_graphs
+    from clerp.targets import find_target
 
     into_folder = out is not None and (len(graphs) > 1 or out.endswith("/"))
     place = None if out is None else Path(out)
@@ -202,8 +204,9 @@ def label(
     if dry_run:
         _show_estimates(graphs, given)
         return
+    check = find_target(target).check_graph if target else accept_graph
     with progress_bar() as progress:
-        labeled = label_graphs(graphs, progress=progress, **given)
+        labeled = label_graphs(graphs, progress=progress, check=check, **given)
     if into_folder and place is not None:
         make_folder(place)
     for graph, destination in zip(labeled, destinations, strict=True):

@@ -1,5 +1,6 @@
 """`clerp group`: supernodes for a labelled graph."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,7 +30,7 @@ def group(
     target: Annotated[
         str | None,
         typer.Option(
-            help="circuit-tracer or neuronpedia[:MODEL]: what the output is opened with. "
+            help="circuit-tracer, neuronpedia[:MODEL] or table: what the output is opened with. "
             "Default: only supernodes and pins change."
         ),
     ] = None,
@@ -83,12 +84,13 @@ def _list_notes(grouped: "GroupedGraph", destination: Path, target: str | None) 
     from clerp.targets import find_target
 
     if target is None:
-        address = _write_address(grouped, destination)
-        return (*grouped.notes, f"In circuit-tracer's frontend: {address}")
+        return (*grouped.notes, f"To see it: clerp open {shlex.quote(str(destination))}")
     notes = find_target(target).list_notes(grouped.graph, grouped.document, destination)
     return (*grouped.notes, *notes)
 
 
-def _write_address(grouped: "GroupedGraph", destination: Path) -> str:
-    # The frontend asks for `<slug>.json`, whatever the graph calls itself.
-    return grouped.address(slug=destination.name.removesuffix(".json"))
+def _write_address(grouped: "GroupedGraph", destination: Path) -> str | None:
+    # The frontend asks for `<slug>.json`, whatever the graph calls itself, and unpacks nothing.
+    if destination.suffix != ".json":
+        return None
+    return grouped.address(slug=destination.stem)

@@ -1,6 +1,6 @@
 """START HERE: read -> evidence -> score -> route -> label -> review -> write, one call each."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -32,6 +32,12 @@ _NEAREST = 5
 _UNCOVERED = "top examples do not cover this activation"
 _MISFIT = "fires here on a word that the label does not name"
 
+CheckGraph = Callable[[AttributionGraph], None]
+
+
+def accept_graph(_: AttributionGraph) -> None:
+    """Accept any graph."""
+
 
 @dataclass(frozen=True, slots=True)
 class RoutedGraph:
@@ -48,19 +54,25 @@ class RoutedGraph:
 
 @overload
 def label(
-    graph: GraphInput, *, progress: ReportProgress = ..., **settings: Unpack[GivenSettings]
+    graph: GraphInput,
+    *,
+    progress: ReportProgress = ...,
+    check: CheckGraph = ...,
+    **settings: Unpack[GivenSettings],
 ) -> LabeledGraph: ...
 @overload
 def label(
     graph: Sequence[GraphInput],
     *,
     progress: ReportProgress = ...,
+    check: CheckGraph = ...,
     **settings: Unpack[GivenSettings],
 ) -> list[LabeledGraph]: ...
 def label(
     graph: GraphInput | Sequence[GraphInput],
     *,
     progress: ReportProgress = ignore_progress,
+    check: CheckGraph = accept_graph,
     **settings: Unpack[GivenSettings],
 ) -> LabeledGraph | list[LabeledGraph]:
     """Label every feature of a graph, or of several that may share features.
@@ -70,6 +82,8 @@ def label(
             `circuit_tracer.Graph`; or a sequence of these. A feature that several graphs have is
             labelled once, on its evidence and the logit edges of all.
         progress: Is told how far the run is.
+        check: Is given every graph before any is labelled, and raises where one will not do, for
+            example `find_target("neuronpedia").check_graph`.
         **settings: Fields of `clerp.config.Settings`, for example `features="features/"` or
             `llm="anthropic/claude-sonnet-4-5"`. What is not given comes from `CLERP_*` variables,
             `clerp.toml` and the defaults, as on the command line.
@@ -82,8 +96,8 @@ def label(
     """
     chosen = resolve_settings(settings).settings
     if isinstance(graph, Sequence) and not isinstance(graph, str):
-        return _label(graph, chosen, progress)
-    return _label([graph], chosen, progress)[0]
+        return _label(graph, chosen, progress, check)
+    return _label([graph], chosen, progress, check)[0]
 
 
 def estimate(
@@ -171,9 +185,11 @@ def _find_feature(graph: AttributionGraph, named: FeatureId | str) -> FeatureId:
 
 
 def _label(
-    graphs: Sequence[GraphInput], settings: Settings, progress: ReportProgress
+    graphs: Sequence[GraphInput], settings: Settings, progress: ReportProgress, check: CheckGraph
 ) -> list[LabeledGraph]:
     pools = read_pools(graphs, settings, progress)
+    for graph in chain.from_iterable(pool.graphs for pool in pools):
+        check(graph)
     labeled: dict[int, LabeledGraph] = {}
     terms = make_terms(settings)
     with open_ledger(settings.ledger) as ledger:

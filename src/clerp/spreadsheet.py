@@ -2,7 +2,7 @@
 
 # Of either width, as spreadsheets read them.
 _MARK = "'"
-_ACTIVE = ("=", "+", "-", "@", "\t", "\r", "'", "＝", "＋", "－", "＠")
+_ACTIVE = ("=", "+", "-", "@", "\t", "\r", "\n", "'", "＝", "＋", "－", "＠")
 
 
 def disarm(cell: str) -> str:

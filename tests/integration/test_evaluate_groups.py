@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,17 @@ from clerp.evaluation.group_baselines import BASELINES
 
 Run = Callable[..., Outcome]
 REAL = Path(os.environ.get("CLERP_TEST_DATA", "/nonexistent")) / "real-graphs"
+README = Path(__file__).parents[2] / "README.md"
+HAIKU = ("haiku-capital-state-dallas", "haiku-opposite-of-small")
+# `semantic` (default) | .60 [.45, .78] | .31 [...] | .46 [...] | ...
+README_ROW = re.compile(r"\| `(\w+)`[^|]*\| (\.\d\d) [^|]*\| (\.\d\d) [^|]*\| (\.\d\d) ")
 GROUPERS = ("semantic", "edges", "name")
 
 
 @pytest.fixture
 def run(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "160")
     runner = make_runner(capsys, monkeypatch)
     return lambda *arguments: runner("evaluate", "groups", *arguments)
 
@@ -76,17 +82,41 @@ def test_bad_usage_is_one_line(run: Run, truth: Path, tmp_path: Path) -> None:
     assert_refused(run("--truth", ungrouped), "none.json", "no supernode of a person's")
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="CLERP_TEST_DATA is not set")
-def test_graphs_that_anthropic_s_people_grouped_can_be_evaluated(run: Run) -> None:
-    names = ("haiku-capital-state-dallas", "haiku-opposite-of-small")
-    truths = [part for name in names for part in ("--truth", REAL / f"{name}.json")]
-    report = read(run(*truths, "--groupers", "name", "--json"))
+@pytest.fixture
+def haiku() -> list[str | Path]:
+    if not REAL.is_dir():
+        pytest.skip("CLERP_TEST_DATA is not set")
+    return [part for name in HAIKU for part in ("--truth", REAL / f"{name}.json")]
+
+
+def test_graphs_that_anthropic_s_people_grouped_can_be_evaluated(
+    run: Run, haiku: list[str | Path]
+) -> None:
+    report = read(run(*haiku, "--groupers", "name", "--json"))
     assert [(graph["graph"], graph["n_counted"]) for graph in report["graphs"]] == [
-        (names[0], 48),
-        (names[1], 25),
+        (HAIKU[0], 48),
+        (HAIKU[1], 25),
     ]
     for graph in report["graphs"]:
         entrants = {entrant["name"]: entrant for entrant in graph["entrants"]}
         by_chance = entrants["one group"]["figures"]["adjusted_rand"]["value"]
         assert by_chance == pytest.approx(0)
         assert entrants["name"]["figures"]["adjusted_rand"]["value"] > 0
+
+
+def test_the_readme_has_the_figures_of_the_graphs_that_people_grouped(
+    run: Run, haiku: list[str | Path]
+) -> None:
+    section = README.read_text().partition("## From labels to circuits")[2]
+    told = {name: tuple(map(float, row)) for name, *row in README_ROW.findall(section)}
+    report = read(run(*haiku, "--groupers", ",".join(GROUPERS), "--json"))
+    tables = (*(graph["entrants"] for graph in report["graphs"]), report["mean"])
+    by_name = [{entrant["name"]: entrant["figures"] for entrant in table} for table in tables]
+    measured = {
+        name: tuple(figures[name]["adjusted_rand"]["value"] for figures in by_name)
+        for name in GROUPERS
+    }
+    assert told.keys() == measured.keys()
+    for name, figures in measured.items():
+        # Half of the last digit, and what floats lose.
+        assert told[name] == pytest.approx(figures, abs=0.005 + 1e-9), name

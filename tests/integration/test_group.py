@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,12 +18,14 @@ import clerp
 from clerp.feature import FeatureId
 from clerp.graph import read_graph
 from clerp.graph.viewer_settings import read_pins, read_supernodes
+from clerp.grouped import drop_own_groups
 
 Run = Callable[..., Outcome]
 Document = dict[str, Any]
 SAMPLE = Path(__file__).parents[2] / "graphs" / "smollm2-135m"
 # In Save's order, as the handler of circuit-tracer's page lists them.
 SAVED = ("pinnedIds", "supernodes", "linkType", "clickedId", "sg_pos", "pruningThreshold", "clerps")
+BUNDLED = ("capital-of-france", "counting-to-six", "man-in-the-mirror")
 TWICE = (FeatureId(0, 10), FeatureId(1, 11))
 
 
@@ -89,7 +93,18 @@ def test_the_table_has_groups_and_what_is_in_none(run: Run, labelled: Path) -> N
     first = next(line for line in outcome.out.splitlines() if line.startswith("Dallas"))
     assert first.split()[1:4] == ["2", "0-1", "Dallas"]
     assert "Feature nodes in no supernode: 6 of 8" in outcome.out
-    assert "In circuit-tracer's frontend: http://localhost:8046/?slug=out&" in outcome.err
+    assert outcome.err == "To see it: clerp open out.json\nWritten: out.json\n"
+
+
+def test_an_address_is_told_where_the_frontend_finds_the_file(run: Run, labelled: Path) -> None:
+    target = ("--target", "circuit-tracer")
+    outcome = run("group", labelled, "--out", "out.json", "--json", *target)
+    address = json.loads(outcome.out)["address"]
+    assert address.startswith("http://localhost:8046/?slug=out&")
+    assert f"In circuit-tracer's frontend: {address}\n" in outcome.err
+    packed = run("group", labelled, "--out", "out file.json.gz", "--json")
+    assert json.loads(packed.out)["address"] is None
+    assert "To see it: clerp open 'out file.json.gz'\n" in packed.err
 
 
 def test_json_has_everything(run: Run, labelled: Path) -> None:
@@ -222,7 +237,76 @@ def test_ten_thousand_pins_are_kept_and_told_of(run: Run, labelled: Path) -> Non
     assert "servers take 65,536" in outcome.err
 
 
-@pytest.mark.parametrize("name", ["capital-of-france", "counting-to-six", "man-in-the-mirror"])
-def test_bundled_graphs_are_grouped_as_they_are(run: Run, name: str) -> None:
-    outcome = run("group", SAMPLE / f"{name}.json", "--out", "out.json")
+@pytest.fixture(scope="module")
+def bundled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundled graphs with clerp's labels."""
+    folder = tmp_path_factory.mktemp("bundled")
+    # In a process of its own: with every type checked at run time it takes minutes.
+    program = Path(sys.executable).with_name("clerp")
+    graphs = [SAMPLE / f"{name}.json" for name in BUNDLED]
+    options = ["--features", SAMPLE / "features", "--ledger", folder / "clerp.db"]
+    command = [program, "label", *graphs, *options, "--out", f"{folder}/"]
+    subprocess.run(command, check=True, capture_output=True)
+    return folder
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_bundled_graphs_get_groups_of_two_nodes_or_more(run: Run, bundled: Path, name: str) -> None:
+    outcome = run("group", bundled / f"{name}.labeled.json", "--out", "out.json")
     assert outcome.code == 0, outcome
+    groups = list_groups(Path("out.json"))
+    members = [node_id for _, *ids in groups for node_id in ids]
+    assert len(groups) > 5
+    assert min(len(ids) for _, *ids in groups) >= 2
+    assert len({group for group, *_ in groups}) == len(groups)
+    assert len(set(members)) == len(members)
+    assert set(members) <= {node.node_id for node in read_graph("out.json").feature_nodes}
+
+
+def change_settings(document: Document) -> dict[str, Document]:
+    """What people may have left in a graph before clerp groups it."""
+    ids = [node["node_id"] for node in document["nodes"]]
+    features = dict.fromkeys(str(node["feature"]) for node in document["nodes"][:400])
+    return {
+        "places": {"sg_pos": "795 581 617 850", "pinnedIds": ids[:2]},
+        "200 pins": {"pinnedIds": ids[-200:]},
+        "saved labels": {"clerps": json.dumps([[key, "Zanzibar"] for key in list(features)[:9]])},
+    }
+
+
+@pytest.mark.parametrize("case", ["places", "200 pins", "saved labels"])
+def test_a_bundled_graph_comes_back_from_groups_and_a_save(
+    run: Run, bundled: Path, case: str
+) -> None:
+    document = read(bundled / "capital-of-france.labeled.json")
+    document["qParams"] |= change_settings(document)[case]
+    Path("given.json").write_text(json.dumps(document))
+    outcome = run("group", "given.json", "--out", "out.json", "--json")
+    grouped = read(Path("out.json"))
+    assert drop_own_groups(read_graph("out.json")).document == document
+    given = grouped["qParams"].get("clerps") or "[]"
+    save_in_frontend(Path("out.json"), json.loads(outcome.out)["address"], clerps=given)
+    assert run("group", "out.json", "--out", "again.json").code == 0
+    again = read(Path("again.json"))
+    for setting in ("supernodes", "pinnedIds"):
+        assert again["qParams"][setting] == grouped["qParams"][setting]
+    assert again["metadata"] == grouped["metadata"]
+    assert [name for name, *_ in list_groups(Path("again.json")) if "Zanzibar" in name] == (
+        ["Zanzibar"] if case == "saved labels" else []
+    )
+
+
+def test_a_group_that_somebody_renamed_stays_as_visible_as_it_was(run: Run, bundled: Path) -> None:
+    outcome = run(
+        "group", bundled / "capital-of-france.labeled.json", "--out", "out.json", "--json"
+    )
+    grouped = read(Path("out.json"))
+    (_, *ids), *others = sorted(grouped["qParams"]["supernodes"], key=len, reverse=True)
+    edited = json.dumps([["mine", *ids], *others])
+    save_in_frontend(Path("out.json"), json.loads(outcome.out)["address"], supernodes=edited)
+    run("group", "out.json", "--out", "again.json")
+    again = read(Path("again.json"))
+    shown = set(ids) & set(grouped["qParams"]["pinnedIds"])
+    assert shown
+    assert shown <= set(again["qParams"]["pinnedIds"])
+    assert again["qParams"]["supernodes"][0][: len(ids) + 1] == ["mine", *ids]

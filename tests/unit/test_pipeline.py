@@ -18,6 +18,7 @@ from tests.tiny_graph import (
 import clerp
 from clerp.errors import UsageError
 from clerp.feature import FeatureId
+from clerp.graph import AttributionGraph
 from clerp.labeled import LabeledGraph
 from clerp.ledger import open_ledger
 from clerp.pipeline import explain
@@ -66,6 +67,19 @@ def label(tmp_path: Path) -> Label:
         return clerp.label(document, features=folder, **QUICK | given)
 
     return label
+
+
+def test_a_graph_that_a_check_refuses_is_not_labelled(label: Label, tmp_path: Path):
+    seen: list[AttributionGraph] = []
+
+    def refuse(graph: AttributionGraph) -> None:
+        seen.append(graph)
+        raise UsageError("will not do")
+
+    with pytest.raises(UsageError, match="will not do"):
+        label(check=refuse, ledger=str(tmp_path / "ledger.db"))
+    assert len(seen) == 1
+    assert not (tmp_path / "ledger.db").exists()
 
 
 OTHERS = ("river", "stone", "cloud", "grass", "chair")

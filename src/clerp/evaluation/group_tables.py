@@ -68,6 +68,8 @@ def _explain(report: GroupsReport) -> Iterator[str]:
     yield "Nodes that a grouper leaves out count as groups of their own"
     if shared := sum(graph.n_shared for graph in report.graphs):
         yield f"{shared} nodes that are in several supernodes of people's do not count"
+    if proposed := sum(graph.n_proposed for graph in report.graphs):
+        yield f"{proposed} supernodes that are mostly what clerp proposed there do not count"
     yield "V-measure rises with the number of groups: hold it against (singletons). It rises with"
     yield "nodes that were drawn twice, too, so its resamples are moved to have it as their median"
     yield "--json has the comparison in every measure, and the group of every node"

@@ -75,6 +75,8 @@ class GraphGroups:
     n_counted: int
     n_shared: int
     """Feature nodes that do not count because several supernodes have them."""
+    n_proposed: int
+    """Supernodes that do not count because they are clerp's proposals, renamed or changed."""
     n_feature_nodes: int
     entrants: tuple[Entrant, ...]
     counts: Mapping[str, GroupCount]
@@ -202,6 +204,7 @@ def _describe(trial: _Trial, measured: _Draws) -> GraphGroups:
         truth=tuple((name, sizes[place]) for place, name in enumerate(truth.names)),
         n_counted=len(truth.nodes),
         n_shared=truth.n_shared,
+        n_proposed=truth.n_proposed,
         n_feature_nodes=len(truth.graph.feature_nodes),
         entrants=_compare(measured),
         counts={name: _count(groups) for name, groups in trial.partitions.items()},

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi import Depends, FastAPI, Header, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict
 from starlette.responses import (
@@ -18,7 +18,7 @@ from starlette.responses import (
 from clerp.errors import ClerpError
 from clerp.frontend.examples import Examples
 from clerp.frontend.opened import OpenedGraph, ViewerSettings
-from clerp.frontend.page import INDEX, Page
+from clerp.frontend.page import INDEX, VERSION_HEADER, Page
 from clerp.frontend.served import EXAMPLES
 from clerp.local_page.entry import REFUSED, let_in
 from clerp.local_page.security import ENTRY, HEADERS, Access, Guard, Refusal
@@ -71,6 +71,7 @@ async def _get_site(request: Request) -> Site:
 
 
 _Site = Annotated[Site, Depends(_get_site)]
+_Version = Annotated[str, Header(alias=VERSION_HEADER)]
 
 
 async def _enter(request: Request, site: _Site, token: str = "") -> Response:
@@ -103,12 +104,12 @@ def _send_examples(number: str, site: _Site) -> Response:
     return JSONResponse(record)
 
 
-async def _save(slug: str, body: Saved, site: _Site) -> Response:
+async def _save(slug: str, body: Saved, site: _Site, version: _Version = "") -> Response:
     if slug != site.opened.slug:
         raise HTTPException(404)
-    site.opened.save(body.qParams)
+    version = site.opened.save(body.qParams, version)
     site.report(f"Saved: {site.opened.path}")
-    return PlainTextResponse("saved")
+    return PlainTextResponse("saved", headers={VERSION_HEADER: version})
 
 
 async def _send_file(path: str, site: _Site) -> Response:

@@ -1,5 +1,6 @@
 """The file that is open: shown as it is on disk, and saved to without losing what is there."""
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -8,10 +9,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from clerp.errors import UsageError
-from clerp.frontend.page import INDEX
+from clerp.frontend.page import INDEX, VERSION
 from clerp.frontend.served import describe_graph, number_features, prepare_to_serve
 from clerp.graph import (
     AttributionGraph,
@@ -28,6 +30,10 @@ from clerp.viewer_address import SERVER_LIMIT, write_address
 
 # The rest of what the server takes is for headers.
 _MAX_ADDRESS = SERVER_LIMIT - 4_096
+_DIGEST_CHARS = 16
+_COUNT = re.compile("[0-9]{1,6}")
+
+_Supernode = Annotated[list[str], Meta(min_length=1)]
 
 
 def _check_json(form: object, text: str | None) -> str | None:
@@ -37,7 +43,7 @@ def _check_json(form: object, text: str | None) -> str | None:
 
 
 def _check_supernodes(text: str | None) -> str | None:
-    return _check_json(list[list[str]], text)
+    return _check_json(list[_Supernode], text)
 
 
 def _check_labels(text: str | None) -> str | None:
@@ -105,7 +111,11 @@ class OpenedGraph:
             GraphError: They cannot be read.
         """
         address = self._write_full_address()
-        return address if len(address) <= _MAX_ADDRESS else f"/{INDEX}?slug={self.slug}"
+        n_withheld = 0
+        if len(address) > _MAX_ADDRESS:
+            address = f"/{INDEX}?slug={self.slug}"
+            n_withheld = len(read_supernodes(self.graph))
+        return f"{address}&{VERSION}={_write_version(self.graph, n_withheld)}"
 
     def list_notes(self) -> tuple[str, ...]:
         """Return what the page does not show, and what to know of the graph.
@@ -133,14 +143,22 @@ class OpenedGraph:
         """Return the list of graphs that the page may show: this one."""
         return msgspec.json.encode({"graphs": [describe_graph(self.graph, self.slug)]})
 
-    def save(self, settings: ViewerSettings) -> None:
+    def save(self, settings: ViewerSettings, version: str) -> str:
         """Write viewer settings into the file as the page's own Save writes them, atomically.
 
         Nothing else in the file changes. What the page does not know it does not overwrite: a
-        setting that its address has not, and labels that a person gave in another browser.
+        setting that its address has not, supernodes that did not fit into it, and labels that a
+        person gave in another browser.
+
+        Args:
+            settings: What the page has.
+            version: What `VERSION` says in the page's address.
+
+        Returns:
+            The version of the file that the page has now.
 
         Raises:
-            UsageError: The file is not JSON.
+            UsageError: The file is not JSON, or has other settings than the page started from.
             GraphError: It is no graph any more.
             OutputError: It could not be written; what was there is unchanged.
         """
@@ -151,10 +169,28 @@ class OpenedGraph:
                 remedy="Write it as JSON with clerp label",
             )
         graph = self.graph
-        saved = settings.model_dump(exclude={"clerps"}, exclude_none=True)
-        labels = _merge_labels(graph, settings.clerps)
-        kept: Mapping[str, Any] = graph.document.get("qParams") or {}
-        write_document({**graph.document, "qParams": {**kept, **saved, **labels}}, self.path)
+        n_withheld = self._count_withheld(graph, version)
+        saved = settings.model_dump(exclude={"clerps", "supernodes"}, exclude_none=True)
+        merged = {
+            **_read_settings(graph),
+            **saved,
+            **_merge_supernodes(graph, settings.supernodes, n_withheld),
+            **_merge_labels(graph, settings.clerps),
+        }
+        write_document({**graph.document, "qParams": merged}, self.path)
+        return _write_version(self.graph, n_withheld)
+
+    def _count_withheld(self, graph: AttributionGraph, version: str) -> int:
+        """Return how many supernodes of the file a page has not; those stand first."""
+        withheld = version.partition("-")[2]
+        n_withheld = int(withheld) if _COUNT.fullmatch(withheld) else 0
+        if version != _write_version(graph, n_withheld):
+            raise UsageError(
+                "pins, supernodes or other settings changed since the page was opened",
+                where=str(self.path),
+                remedy="Open the page's host without what follows it, then change them again",
+            )
+        return n_withheld
 
     def _write_full_address(self) -> str:
         supernodes = [(named.name, *named.node_ids) for named in read_supernodes(self.graph)]
@@ -165,6 +201,25 @@ class OpenedGraph:
     def _look(self) -> _Seen:
         state = _find_state(self.path)
         return _Seen(state, read_graph(self.path, max_bytes=self._max_bytes))
+
+
+def _read_settings(graph: AttributionGraph) -> Mapping[str, Any]:
+    return graph.document.get("qParams") or {}
+
+
+def _write_version(graph: AttributionGraph, n_withheld: int) -> str:
+    settings = json.dumps(_read_settings(graph), sort_keys=True)
+    return f"{hashlib.sha256(settings.encode()).hexdigest()[:_DIGEST_CHARS]}-{n_withheld}"
+
+
+def _merge_supernodes(
+    graph: AttributionGraph, posted: str | None, n_withheld: int
+) -> dict[str, str]:
+    """Return `supernodes` as it is to be saved, or nothing where the page has none of its own."""
+    if posted is None or not n_withheld:
+        return {} if posted is None else {"supernodes": posted}
+    withheld = [[named.name, *named.node_ids] for named in read_supernodes(graph)[:n_withheld]]
+    return {"supernodes": json.dumps(withheld + json.loads(posted or "[]"), ensure_ascii=False)}
 
 
 def _merge_labels(graph: AttributionGraph, posted: str | None) -> dict[str, str]:

@@ -16,6 +16,10 @@ from clerp.frontend.scripts import SCRIPTS
 INDEX = "index.html"
 OWN = "clerp"
 """Folder under which clerp's own files are served."""
+VERSION = "clerp"
+"""Parameter of the page's address that says which settings of the file the page started from."""
+VERSION_HEADER = "x-clerp-version"
+"""Of a save, and of its answer: the same."""
 
 _TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}
 _MAX_BYTES = 4 * 2**20
@@ -23,17 +27,28 @@ _FOREIGN_SCRIPT = re.compile(r"""<script src=["'](https?://[^"']+)["']></script>
 _FOREIGN = re.compile(r"""(?:src|href)\s*=\s*["']?(?:https?:)?//[^"'\s>]*""")
 _INLINE_SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 _TOKEN = "token-of-the-run"
-# The page posts without a token; this adds it. An icon that is not asked for is none that lacks.
+# An icon that is not asked for is none that lacks.
 _HEAD = f"""<link rel='icon' href='data:,'>
 <meta name='clerp-csrf' content='{_TOKEN}'>
 <script src='./{OWN}/fetch.js'></script>
 """
+# The page posts neither the token nor what its address says of the settings that it started from;
+# this adds both, and writes into the address what the answer to a save says.
 _FETCH = """(() => {
   const csrf = document.querySelector("meta[name=clerp-csrf]").content;
   const ask = window.fetch;
-  window.fetch = (address, asked = {}) => {
+  window.fetch = async (address, asked = {}) => {
     if (asked.method !== "POST") return ask(address, asked);
-    return ask(address, { ...asked, headers: { ...asked.headers, "x-csrf-token": csrf } });
+    const version = new URL(location).searchParams.get("clerp") || "";
+    const own = { "x-csrf-token": csrf, "x-clerp-version": version };
+    const answer = await ask(address, { ...asked, headers: { ...asked.headers, ...own } });
+    const written = answer.ok && answer.headers.get("x-clerp-version");
+    if (written) {
+      const url = new URL(location);
+      url.searchParams.set("clerp", written);
+      history.replaceState(null, "", url);
+    }
+    return answer;
   };
 })();
 """
@@ -123,8 +138,8 @@ def rewrite_page(html: str) -> str:
 def make_policy(html: str) -> str:
     """Return the Content-Security-Policy of the page.
 
-    Scripts are its own files and, by their hash, those that stand in it: what a label says as HTML
-    (its tooltips take labels for that) is never run. Styles may stand in the page, since its own
+    Scripts are its own files and, by their hash, those that stand in it: what a graph says as HTML
+    is never run. Styles may stand in the page, since its own
     scripts write them so. Nothing is asked of other hosts.
     """
     scripts = " ".join(_hash(script) for script in _INLINE_SCRIPT.findall(html))

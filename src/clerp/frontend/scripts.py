@@ -9,7 +9,7 @@ _ANTHROPIC = "https://transformer-circuits.pub/2025/attribution-graphs/static_js
 
 # Run as a script, d3-jetpack's build puts itself in the place of d3. It wants d3-collection, which
 # d3 has dropped and which would hide functions of d3 that have the same names.
-_JETPACK_ON_D3 = """(() => {
+_JETPACK_ON_D3 = r"""(() => {
   const collection = {};
   (function (exports, module) {
 %s
@@ -23,6 +23,20 @@ _JETPACK_ON_D3 = """(() => {
     const made = conventions(wanted);
     made.drawAxis = (svg) => d3.drawAxis({ ...made, svg });
     return made;
+  };
+  // The page's tooltip takes labels for markup, and lists of values while a meta key is down. No
+  // policy keeps markup from leading to another page.
+  const html = d3.selection.prototype.html;
+  const disarm = (markup) =>
+    /<\s*(?:meta|link|base)/i.test(markup) ? markup.replaceAll("<", "&lt;") : markup;
+  d3.selection.prototype.html = function (given) {
+    if (typeof given === "function")
+      return html.call(this, function () { return disarm(given.apply(this, arguments)); });
+    if (typeof given !== "string") return html.apply(this, arguments);
+    if (this.empty() || !this.classed("tooltip")) return html.call(this, disarm(given));
+    const isList = window.event && window.event.metaKey;
+    const lines = given.replaceAll("</div>", "\n").replace(/<\/?(?:div|b)>/g, "");
+    return this.style("white-space", "pre-line").text(isList ? lines : given);
   };
 })();
 """

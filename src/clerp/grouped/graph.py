@@ -11,11 +11,10 @@ from clerp.graph import AttributionGraph, FeatureNode, write_document
 from clerp.grouped.document import RECORD, drop_own_groups, write_groups
 from clerp.grouped.notebook import build_html
 from clerp.grouped.notes import list_notes
-from clerp.grouped.rows import list_rows
+from clerp.grouped.rows import list_rows, read_labels
 from clerp.grouping import Grouping, Supernode, group_nodes, read_names
 from clerp.plugins import Grouper
 from clerp.targets import find_target
-from clerp.targets.given_labels import pair_nodes
 from clerp.targets.neuronpedia import name_model, prepare_for_neuronpedia
 from clerp.viewer_address import DEFAULT_BASE, write_address
 
@@ -165,8 +164,7 @@ class GroupedGraph:
 
     @cached_property
     def _labels(self) -> Mapping[str, str]:
-        paired = pair_nodes(self.graph, self.graph.document)
-        return {node.node_id: raw.get("clerp") or "" for node, raw in paired}
+        return read_labels(self.graph)
 
 
 def group_graph(graph: AttributionGraph, grouper: Grouper) -> GroupedGraph:
@@ -179,7 +177,7 @@ def group_graph(graph: AttributionGraph, grouper: Grouper) -> GroupedGraph:
         grouper: Which nodes belong together.
 
     Raises:
-        GraphError: Its viewer settings cannot be read.
+        GraphError: Its viewer settings, or the record of the last grouping, cannot be read.
     """
     ungrouped = drop_own_groups(graph)
     return GroupedGraph(ungrouped, group_nodes(ungrouped, read_names(ungrouped), grouper))

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from math import fsum
 
 from clerp.graph import AttributionGraph, FeatureNode
+from clerp.grouped.document import list_added
 from clerp.grouping import Grouping, Supernode
 from clerp.report.rows import make_visible, percent
-from clerp.targets.given_labels import pair_nodes
+from clerp.targets.given_labels import name_node, pair_nodes, read_given_labels
 from clerp.word_names import name_word
 
 _MAX_LABELS = 3
@@ -22,7 +23,9 @@ class SupernodeRow:
     by: str
     """`person` or `clerp`."""
     members: str
-    """How many."""
+    """How many; `9 +3` where clerp added 3 to a person's 9."""
+    n_added: int
+    """Members that clerp added to a person's; 0 for its own."""
     layers: str
     """Lowest and highest: `3-7`."""
     positions: str
@@ -36,10 +39,23 @@ class SupernodeRow:
 
 def list_rows(graph: AttributionGraph, grouping: Grouping) -> list[SupernodeRow]:
     """Describe supernodes in their order."""
-    paired = pair_nodes(graph, graph.document)
-    labels = {node.node_id: raw.get("clerp") or "" for node, raw in paired}
+    labels = read_labels(graph)
     nodes = {node.node_id: node for node in graph.feature_nodes}
-    return [_describe(group, nodes, labels) for group in grouping.supernodes]
+    return [
+        _describe(group, len(added) if group.origin == "person" else 0, nodes, labels)
+        for group, added in zip(grouping.supernodes, list_added(graph, grouping), strict=True)
+    ]
+
+
+def read_labels(graph: AttributionGraph) -> Mapping[str, str]:
+    """Read what frontends show for every feature node, by `node_id`; "" where nothing."""
+    given = read_given_labels(graph, graph.document)
+    labels: dict[str, str] = {}
+    for node, raw in pair_nodes(graph, graph.document):
+        keys = name_node(raw)
+        label = given.get(keys.occurrence) or given.get(keys.feature) or raw.get("clerp")
+        labels[node.node_id] = label or ""
+    return labels
 
 
 def count_reasons(grouping: Grouping) -> list[tuple[str, int]]:
@@ -49,7 +65,7 @@ def count_reasons(grouping: Grouping) -> list[tuple[str, int]]:
 
 
 def _describe(
-    group: Supernode, nodes: Mapping[str, FeatureNode], labels: Mapping[str, str]
+    group: Supernode, n_added: int, nodes: Mapping[str, FeatureNode], labels: Mapping[str, str]
 ) -> SupernodeRow:
     members = [nodes[i] for i in group.node_ids if i in nodes]
     shares = [node.share for node in members if node.share is not None]
@@ -57,7 +73,8 @@ def _describe(
     return SupernodeRow(
         name=make_visible(group.name),
         by=group.origin,
-        members=str(len(group.members)),
+        members=f"{len(group.members) - n_added}{f' +{n_added}' if n_added else ''}",
+        n_added=n_added,
         layers=_show_range([node.feature.layer for node in members]),
         positions=_show_positions(members),
         share=percent(fsum(shares) if shares else None),

@@ -42,7 +42,9 @@ def _list_footnotes(rows: Sequence[SupernodeRow], warnings: Sequence[str]) -> It
     for number, warning in enumerate(warnings, start=1):
         yield f"[{number}] {warning}"
     if people := sum(row.by == "person" for row in rows):
-        yield f"The first {people} are a person's and kept as they were"
+        added = sum(row.n_added for row in rows)
+        kept = f"kept; {added} members added" if added else "kept as they were"
+        yield f"The first {people} are a person's and {kept}"
 
 
 def _list_left_out(grouped: GroupedGraph) -> Iterable[str]:

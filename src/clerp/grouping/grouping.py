@@ -20,7 +20,7 @@ from clerp.grouping.label_form import Side, fold, read_form
 from clerp.grouping.link_table import read_links
 from clerp.grouping.naming import clean_name, make_unique
 from clerp.grouping.pins import choose_pins
-from clerp.grouping.settling import Settled, settle
+from clerp.grouping.settling import MIN_MEMBERS, Settled, join_people, part_sides
 from clerp.grouping.sides import side_of
 from clerp.grouping.supernode import Member, Named, Supernode
 from clerp.plugins import Grouper
@@ -54,7 +54,7 @@ def group_nodes(
 
     People's groups, in `qParams.supernodes`, keep their name, members and order. Where a proposed
     group has at least half of its nodes in one of them, and none in another, the rest is added to
-    that one; else what people grouped is taken out of the proposal.
+    that one. Clerp's own groups are proposed among the nodes that are then in none.
 
     Args:
         graph: A graph, labelled or not.
@@ -72,8 +72,12 @@ def group_nodes(
     sides: dict[str, Side] = {
         n.node_id: side_of(names.get(n.feature, UNNAMED)) for n in graph.feature_nodes
     }
-    settled = settle(proposals, people, sides)
-    groups = (*settled.people, *_finish(settled, graph))
+    texts = {n.node_id: names.get(n.feature, UNNAMED).text for n in graph.feature_nodes}
+    kept = join_people(proposals, people, sides)
+    # What is left of a proposal once a person's nodes are out need not belong together.
+    proposals = _propose_anew(graph, names, grouper, kept) if kept else proposals
+    settled = part_sides(proposals, sides, texts)
+    groups = (*kept, *_finish(settled, kept, graph))
     links = read_links(graph)
     pins = choose_pins(graph, links, groups, read_pins(graph))
     warnings = list_warnings(graph, links, groups, written, pins)
@@ -83,6 +87,24 @@ def group_nodes(
         pins=pins,
         grouper=grouper.name,
     )
+
+
+def _propose_anew(
+    graph: AttributionGraph,
+    names: Mapping[FeatureId, Named],
+    grouper: Grouper,
+    people: Sequence[Supernode],
+) -> Sequence[Supernode]:
+    owned = {node_id for group in people for node_id in group.node_ids}
+    free = tuple(node for node in graph.feature_nodes if node.node_id not in owned)
+    if len(free) < MIN_MEMBERS:
+        return ()
+    proposals = grouper.group(replace(graph, feature_nodes=free), names)
+    _check_proposals(proposals, graph, grouper.name)
+    return [
+        replace(group, members=tuple(m for m in group.members if m.node_id not in owned))
+        for group in proposals
+    ]
 
 
 def _read_person(group: NamedNodes) -> Supernode:
@@ -106,14 +128,16 @@ def _check_proposals(proposals: Sequence[Supernode], graph: AttributionGraph, gr
         )
 
 
-def _finish(settled: Settled, graph: AttributionGraph) -> tuple[Supernode, ...]:
+def _finish(
+    settled: Settled, people: Sequence[Supernode], graph: AttributionGraph
+) -> tuple[Supernode, ...]:
     """Order clerp's groups and give each a name of its own."""
     nodes = {node.node_id: node for node in graph.feature_nodes}
     groups = sorted(settled.groups, key=lambda group: _rank(group, nodes))
     names = [fold(clean_name(group.name)) for group in groups]
     repeated = {name for name, n in Counter(names).items() if n > 1}
     # Of two groups that would share a name, both say where they are.
-    taken = {fold(group.name) for group in settled.people} | repeated
+    taken = {fold(group.name) for group in people} | repeated
     return tuple(
         replace(group, name=make_unique(group.name, _say_where(group, nodes), taken))
         for group in groups

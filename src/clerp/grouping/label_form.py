@@ -21,7 +21,7 @@ MAX_WORDS = 6
 
 # Anthropic's and clerp's labels say, others predict.
 _FORM = re.compile(
-    r"(?P<output>says?|predicts?|upweights?)\b[ :]*"
+    r"(?P<output>(?:say|predicts?|upweights?)\b[ :]*|\((?:say|predicts?)\)[ :]*)"
     r"|(?P<suppression>avoids?|suppress(?:es)?|downweights?)\b[ :]*",
     re.IGNORECASE,
 )

@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
-from clerp.grouping.label_form import fold
+from clerp.grouping.label_form import fold, read_form
 from clerp.labels import MAX_LABEL_CHARS, clean_label
 
 # circuit-tracer's frontend takes a node whose name holds this for a box of its own making.
@@ -13,12 +13,19 @@ _NAMELESS = "group"
 
 
 def choose_name(texts: Iterable[str]) -> str:
-    """Choose the label that most members have; the shortest of several, "" of none."""
+    """Choose the label that most members have, "" of none.
+
+    Of several the shortest that says something; names of function words say nothing.
+    """
     counts = Counter(text for text in texts if text)
     folded = Counter[str]()
     for text, n in counts.items():
         folded[fold(text)] += n
-    return min(counts, key=lambda text: (-folded[fold(text)], len(text), text), default="")
+    return min(
+        counts,
+        key=lambda text: (-folded[fold(text)], not read_form(text).words, len(text), text),
+        default="",
+    )
 
 
 def clean_name(name: str) -> str:

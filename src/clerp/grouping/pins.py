@@ -21,9 +21,10 @@ def choose_pins(
 ) -> tuple[str, ...]:
     """Choose at most `MAX_PINS` nodes, and more only where people pinned more.
 
-    What people pinned stays, in its order. Then come members: the two of most influence of every
-    group, since a group with fewer vanishes, groups of most influence first; then the others by
-    influence. Tokens and logits with edges from or to them fill the rest, strongest first.
+    What people pinned stays, in its order. Then come members of people's groups, then of clerp's:
+    of either first the two of most influence of every group, since a group with fewer vanishes,
+    groups of most influence first; then the others by influence. Tokens and logits with edges from
+    or to them fill the rest, strongest first.
 
     Args:
         graph: The graph.
@@ -33,7 +34,10 @@ def choose_pins(
     """
     chosen = dict.fromkeys(pinned)
     room = max(MAX_PINS - len(chosen), 0)
-    chosen |= _take(_rank_members(graph, groups), chosen, room)
+    people = [group for group in groups if group.origin == "person"]
+    own = [group for group in groups if group.origin == "clerp"]
+    ranked = _rank_members(graph, people) + _rank_members(graph, own)
+    chosen |= _take(ranked, chosen, room)
     room = max(MAX_PINS - len(chosen), 0)
     chosen |= _take(_rank_ends(graph, links, chosen), chosen, room)
     return tuple(chosen)

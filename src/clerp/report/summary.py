@@ -124,7 +124,7 @@ def summarize_together(
         for labeled in features:
             key = (graph.transcoder_identity, labeled.feature, labeled.evidence_digest)
             outcomes[key].append(labeled)
-    distinct = [_choose(same) for same in outcomes.values()]
+    distinct = [choose_outcome(same) for same in outcomes.values()]
     return JointSummary(
         graphs=len(graphs),
         features=len(distinct),
@@ -155,6 +155,18 @@ def share_by_feature(graph: AttributionGraph) -> dict[FeatureId, float]:
     return shares
 
 
+def choose_outcome(same: Sequence[LabeledFeature]) -> LabeledFeature:
+    """Choose what counts for a feature that several graphs share.
+
+    An answer may be known in one graph and not in another, as when a budget ran out between; so
+    may a label.
+
+    Args:
+        same: What became of it in each graph; of equals the first counts.
+    """
+    return max(same, key=lambda labeled: (_is_answered(labeled), labeled.label is not None))
+
+
 def _cover_misfits(graph: AttributionGraph, features: Sequence[LabeledFeature]) -> Coverage:
     odd = {node_id for labeled in features for node_id in labeled.misfits or ()}
     share = math.fsum(node.share or 0.0 for node in graph.feature_nodes if node.node_id in odd)
@@ -169,11 +181,6 @@ def _cover(features: Sequence[LabeledFeature], shares: Mapping[FeatureId, float]
 def _count_repeated(features: Sequence[LabeledFeature]) -> int:
     bearers = Counter(f.label.text for f in features if f.label is not None)
     return sum(count > 1 for count in bearers.values())
-
-
-def _choose(same: Sequence[LabeledFeature]) -> LabeledFeature:
-    # An answer may be known in one graph and not in another, as when a budget ran out between.
-    return next((labeled for labeled in same if _is_answered(labeled)), same[0])
 
 
 def _is_unnamed_artefact(labeled: LabeledFeature) -> bool:

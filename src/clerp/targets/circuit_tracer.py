@@ -10,7 +10,8 @@ from clerp.errors import UsageError
 from clerp.graph import AttributionGraph, list_viewer_faults, write_document
 from clerp.graph.viewer_settings import read_pins, read_supernodes
 from clerp.targets.given_labels import name_node, pair_nodes, read_given_labels
-from clerp.targets.graph_index import check_graph_index, update_graph_index
+from clerp.targets.graph_index import INDEX_NAME, check_graph_index, update_graph_index
+from clerp.targets.upload_rules import is_name
 from clerp.viewer_address import write_address
 
 _VIEWER_SETTINGS: Mapping[str, object] = {
@@ -35,14 +36,30 @@ class CircuitTracer:
     def check_name(self, path: Path) -> None:
         """Check that the frontend, which asks for `<slug>.json`, finds a file.
 
+        Its server takes addresses as they are sent, so that a file is not found whose name a
+        browser encodes.
+
         Raises:
             UsageError: It would not.
         """
+        # Also where a file system does not tell case.
+        if path.name.casefold() == INDEX_NAME:
+            raise UsageError(
+                "is the name of the list of graphs that circuit-tracer's frontend reads",
+                where=str(path),
+                remedy="Name the output otherwise",
+            )
         if path.suffix != ".json":
             raise UsageError(
                 "circuit-tracer's frontend opens only plain files whose names end in .json",
                 where=str(path),
                 remedy="Name the output NAME.json",
+            )
+        if not is_name(_name_slug(path)):
+            raise UsageError(
+                "circuit-tracer's server finds only files named with A-Z, a-z, 0-9 and _ . -",
+                where=str(path),
+                remedy="Name the output so with --out, or look at any file with clerp open",
             )
 
     def check_folder(self, folder: Path) -> None:
@@ -52,6 +69,9 @@ class CircuitTracer:
             OutputError: It is not one.
         """
         check_graph_index(folder)
+
+    def check_graph(self, graph: AttributionGraph) -> None:
+        """Accept any graph; notes say what the frontend does not show."""
 
     def write(self, graph: AttributionGraph, document: Mapping[str, Any], path: Path) -> None:
         """Write the graph, then enter it in the index.

@@ -69,6 +69,14 @@ class Neuronpedia:
     def check_folder(self, folder: Path) -> None:
         """Accept any folder."""
 
+    def check_graph(self, graph: AttributionGraph) -> None:
+        """Check that somebody says which model of Neuronpedia's a graph is of.
+
+        Raises:
+            UsageError: Nobody does.
+        """
+        self._find_model(graph)
+
     def write(self, graph: AttributionGraph, document: Mapping[str, Any], path: Path) -> None:
         """Write the graph, unless Neuronpedia would refuse it.
 
@@ -78,7 +86,7 @@ class Neuronpedia:
             OutputError: It breaks rules of the upload, or could not be written.
         """
         self.check_name(path)
-        prepared = prepare_for_neuronpedia(graph, document, self._model or name_model(graph))
+        prepared = prepare_for_neuronpedia(graph, document, self._find_model(graph))
         content = encode(prepared, path)
         _check_upload(prepared, len(content), path)
         write_atomically(content, path)
@@ -100,6 +108,9 @@ class Neuronpedia:
             ),
         }
         return tuple(note for note, is_due in notes.items() if is_due)
+
+    def _find_model(self, graph: AttributionGraph) -> str:
+        return self._model or name_model(graph)
 
 
 def name_model(graph: AttributionGraph) -> str:

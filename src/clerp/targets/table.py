@@ -14,11 +14,14 @@ from clerp.graph.writing import write_atomically
 from clerp.spreadsheet import disarm
 from clerp.targets.node_rows import Column, Value, list_columns
 
+_PARQUET = ".parquet"
+
 
 class Table:
     """Writes one row for each feature node.
 
-    Text in CSV that a spreadsheet would run gets an apostrophe in front; Parquet has it as it is.
+    Text in CSV stands in quotes, since spreadsheets of some countries also split at semicolons;
+    what they would run gets an apostrophe in front. Parquet has it as it is.
     """
 
     name = "table"
@@ -31,13 +34,13 @@ class Table:
             UsageError: It ends otherwise.
             PluginError: Parquet is asked for without pyarrow.
         """
-        if path.suffix not in (".csv", ".parquet"):
+        if path.suffix.lower() not in (".csv", _PARQUET):
             raise UsageError(
                 "is neither .csv nor .parquet",
                 where=str(path),
                 remedy="Name a file of one of the two",
             )
-        if path.suffix == ".parquet" and find_spec("pyarrow") is None:
+        if path.suffix.lower() == _PARQUET and find_spec("pyarrow") is None:
             raise PluginError(
                 "Parquet needs the module 'pyarrow', which is not installed",
                 where=str(path),
@@ -47,18 +50,22 @@ class Table:
     def check_folder(self, folder: Path) -> None:
         """Accept any folder."""
 
+    def check_graph(self, graph: AttributionGraph) -> None:
+        """Accept any graph."""
+
     def write(self, graph: AttributionGraph, document: Mapping[str, Any], path: Path) -> None:
         """Write the table.
 
         Raises:
             UsageError: The name is of another form.
             PluginError: Parquet is asked for without pyarrow.
-            GraphError: What the document says of its labels is not as clerp writes it.
+            GraphError: What the document says of its labels is not as clerp writes it, or its
+                viewer settings cannot be read.
             OutputError: It could not be written.
         """
         self.check_name(path)
         columns = list_columns(graph, document)
-        form = _write_parquet if path.suffix == ".parquet" else _write_csv
+        form = _write_parquet if path.suffix.lower() == _PARQUET else _write_csv
         write_atomically(form(columns), path)
 
     def list_notes(
@@ -70,7 +77,7 @@ class Table:
 
 def _write_csv(columns: Sequence[Column]) -> bytes:
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     writer.writerow([disarm(column.name) for column in columns])
     rows = zip(*(column.values for column in columns), strict=True)
     writer.writerows([_write_cell(value) for value in row] for row in rows)

@@ -33,6 +33,14 @@ class Target(Protocol):
         """
         ...
 
+    def check_graph(self, graph: AttributionGraph) -> None:
+        """Check that a graph says what the target has to know, before anything is paid for.
+
+        Raises:
+            UsageError: It does not.
+        """
+        ...
+
     def write(self, graph: AttributionGraph, document: Mapping[str, Any], path: Path) -> None:
         """Write a document, atomically.
 

@@ -9,6 +9,8 @@ from clerp.evaluation.group_baselines import BASELINES
 from clerp.evaluation.group_tables import render_groups
 from clerp.evaluation.group_truth import read_true_groups
 from clerp.evaluation.groups import evaluate_groups
+from clerp.graph import read_graph
+from clerp.grouped import group_graph
 
 AS_PEOPLE = FakeGrouper({"a": (0, 1, 2), "b": (3, 4), "c": (5, 6)}, "as [b]people")
 
@@ -45,3 +47,15 @@ def test_nodes_in_several_supernodes_are_told_of(tmp_path: Path, shared: bool) -
     groups = {"a": (0, 1, 2), "b": (2, 3) if shared else (3, 4)}
     lines = show(tmp_path, build_people_grouped(groups))
     assert ("1 nodes that are in several" in "\n".join(lines)) == shared
+
+
+@pytest.mark.parametrize("renamed", [False, True])
+def test_proposals_that_somebody_renamed_are_told_of(tmp_path: Path, renamed: bool) -> None:
+    document = group_graph(read_graph(build_people_grouped({})), AS_PEOPLE).document
+    names = ("mine", "b", "c") if renamed else ("a", "b", "c")
+    groups = zip(names, document["qParams"]["supernodes"], strict=True)
+    document["qParams"]["supernodes"] = [[name, *ids] for name, (_, *ids) in groups]
+    theirs = build_people_grouped({"theirs": (7, 0)})["qParams"]["supernodes"]
+    document["qParams"]["supernodes"] += theirs
+    told = "1 supernodes that are mostly what clerp proposed there do not count"
+    assert (told in show(tmp_path, document)) == renamed

@@ -5,6 +5,7 @@ import pytest
 from tests.unit.evaluation.people_grouped import (
     LABELS,
     PEOPLE,
+    Document,
     FakeGrouper,
     LookingGrouper,
     build_people_grouped,
@@ -20,6 +21,7 @@ from clerp.evaluation.resampling import draw_features
 from clerp.graph import AttributionGraph, read_graph
 from clerp.graph.viewer_settings import read_pins, read_supernodes
 from clerp.grouped import group_graph
+from clerp.grouping import read_names
 from clerp.plugins import Grouper
 
 MAX_BYTES = 2**20
@@ -161,6 +163,27 @@ def test_prefixes_that_name_the_supernode_are_hidden(tmp_path: Path) -> None:
     assert shown[7] == "[Some other] thing"
 
 
+def test_prefixes_are_hidden_wherever_labels_are(tmp_path: Path) -> None:
+    document = build_people_grouped()
+    name, label = next(iter(PEOPLE)), "[Texas] state"
+    assert label.startswith(f"[{name}]")
+    document["qParams"]["clerps"] = json.dumps([["7", label]])
+    document["qk_only_nodes"] = {
+        "9_9_1": {**document["nodes"][7], "node_id": "9_9_1", "layer": "9", "clerp": label}
+    }
+    shown = read_true_groups(write(tmp_path, document), MAX_BYTES).graph.document
+    assert shown["qParams"] == {"clerps": [["7", "state"]]}
+    assert shown["qk_only_nodes"]["9_9_1"]["clerp"] == "state"
+
+
+def test_labels_given_in_a_frontend_are_told_to_groupers(tmp_path: Path) -> None:
+    document = build_people_grouped()
+    given = f"{document['nodes'][7]['layer']}_{document['nodes'][7]['feature']}_1"
+    document["qParams"]["clerps"] = [[given, "Houston"]]
+    truth = read_true_groups(write(tmp_path, document), MAX_BYTES)
+    assert read_names(truth.graph)[truth.graph.feature_nodes[7].feature].text == "Houston"
+
+
 def test_labels_stay_visible(truth: TrueGroups) -> None:
     grouper = FakeGrouper()
     evaluate(truth, grouper)
@@ -173,6 +196,41 @@ def test_what_clerp_grouped_is_no_truth(tmp_path: Path) -> None:
     path = write(tmp_path, grouped.document)
     with pytest.raises(UsageError, match="no supernode of a person's"):
         read_true_groups(path, MAX_BYTES)
+
+
+def regroup(groups: dict[str, tuple[int, ...]], *, people: dict[str, tuple[int, ...]]) -> Document:
+    """Group a graph as clerp does, then as people do who look at that."""
+    document = build_people_grouped({})
+    grouped = group_graph(read_graph(document), FakeGrouper(groups)).document
+    return grouped | {"qParams": build_people_grouped(people)["qParams"]}
+
+
+@pytest.mark.parametrize(
+    ("people", "n_proposed"),
+    [
+        ({"renamed": (0, 1, 2), "their own": (5, 6)}, 1),
+        ({"smaller": (0, 1), "their own": (5, 6)}, 1),
+        ({"larger": (0, 1, 2, 3, 4), "their own": (5, 6)}, 1),
+        ({"half": (1, 2, 3, 4), "their own": (5, 6)}, 0),
+        ({"their own": (5, 6)}, 0),
+    ],
+)
+def test_a_proposal_that_somebody_renamed_or_changed_is_no_truth(
+    tmp_path: Path, people: dict[str, tuple[int, ...]], n_proposed: int
+) -> None:
+    document = regroup({"mine": (0, 1, 2)}, people=people)
+    truth = read_true_groups(write(tmp_path, document), MAX_BYTES)
+    assert truth.n_proposed == n_proposed
+    assert len(truth.names) == len(people) - n_proposed
+    assert "their own" in truth.names
+    assert evaluate(truth, NOTHING).graphs[0].n_proposed == n_proposed
+
+
+def test_members_that_clerp_added_to_a_person_s_group_leave_it_a_person_s(tmp_path: Path) -> None:
+    document = build_people_grouped()
+    grouped = group_graph(read_graph(document), FakeGrouper({"more": (5, 6, 7)})).document
+    truth = read_true_groups(write(tmp_path, grouped), MAX_BYTES)
+    assert (truth.n_proposed, truth.names) == (0, tuple(PEOPLE))
 
 
 def test_a_node_in_two_supernodes_does_not_count(tmp_path: Path) -> None:

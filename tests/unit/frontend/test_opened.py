@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from pydantic import ValidationError
+from tests.opened_graph import read_version
 from tests.unit.graph.conftest import build_graph
 
 from clerp.errors import GraphError, OutputError, UsageError
@@ -33,8 +34,13 @@ def open_graph(path: Path) -> OpenedGraph:
     return OpenedGraph(path, MAX_BYTES)
 
 
+def save_to(opened: OpenedGraph, **settings: str | None) -> str:
+    """Save as a page that was just opened."""
+    return opened.save(ViewerSettings(**settings), read_version(opened))
+
+
 def save(path: Path, **settings: str | None) -> Document:
-    open_graph(path).save(ViewerSettings(**settings))
+    save_to(open_graph(path), **settings)
     return json.loads(path.read_text())
 
 
@@ -43,7 +49,7 @@ def test_the_address_has_supernodes_and_leaves_pins_to_the_file(tmp_path: Path):
     address = urlsplit(open_graph(tmp_path / "g.json").write_address())
     assert (address.scheme, address.netloc, address.path) == ("", "", "/index.html")
     given = parse_qs(address.query)
-    assert given.keys() == {"slug", "supernodes"}
+    assert given.keys() == {"slug", "supernodes", "clerp"}
     assert given["slug"] == ["g"]
 
 
@@ -51,11 +57,61 @@ def test_supernodes_that_do_not_fit_into_an_address_are_left_out_and_noted(tmp_p
     supernodes = [[f"name {i}", f"{i}_{i}_{i}"] for i in range(2_000)]
     write(tmp_path / "g.json", supernodes=supernodes)
     opened = open_graph(tmp_path / "g.json")
-    assert opened.write_address() == "/index.html?slug=g"
+    assert opened.write_address().startswith("/index.html?slug=g&clerp=")
     (note,) = opened.list_notes()
     assert note.startswith("the supernodes are not shown")
-    opened.save(ViewerSettings(pinnedIds="0_10_1"))
+    save_to(opened, pinnedIds="0_10_1")
     assert json.loads((tmp_path / "g.json").read_text())["qParams"]["supernodes"] == supernodes
+
+
+def test_a_save_keeps_supernodes_that_did_not_fit_into_the_address(tmp_path: Path):
+    path = tmp_path / "g.json"
+    withheld = [[f"name {i}", f"{i}_{i}_{i}"] for i in range(2_000)]
+    write(path, supernodes=withheld)
+    opened = open_graph(path)
+    version = read_version(opened)
+    for own in (["mine", "0_10_1"], ["renamed", "0_10_1", "1_11_1"]):
+        version = opened.save(ViewerSettings(supernodes=json.dumps([own])), version)
+        found = [[named.name, *named.node_ids] for named in read_supernodes(read_graph(path))]
+        assert found == [*withheld, own]
+    version = opened.save(ViewerSettings(supernodes=""), version)
+    opened.save(ViewerSettings(supernodes=None), version)
+    assert len(read_supernodes(read_graph(path))) == len(withheld)
+
+
+def test_a_page_saves_again_and_again(tmp_path: Path):
+    write(tmp_path / "g.json", supernodes=[["a", "0_10_1"]])
+    opened = open_graph(tmp_path / "g.json")
+    version = opened.save(ViewerSettings(supernodes='[["b","0_10_1"]]'), read_version(opened))
+    opened.save(ViewerSettings(supernodes="[]"), version)
+    assert read_supernodes(read_graph(tmp_path / "g.json")) == ()
+
+
+def test_a_page_from_before_the_settings_changed_does_not_save_over_them(tmp_path: Path):
+    path = tmp_path / "g.json"
+    write(path)
+    opened = open_graph(path)
+    version = read_version(opened)
+    write(path, supernodes=[["of clerp group", "0_10_1"]])
+    before = path.read_bytes()
+    with pytest.raises(UsageError, match="changed since the page was opened") as raised:
+        opened.save(ViewerSettings(supernodes="[]"), version)
+    assert raised.value.remedy
+    assert path.read_bytes() == before
+    save_to(opened, supernodes='[["mine","0_10_1"]]')
+    assert [named.name for named in read_supernodes(read_graph(path))] == ["mine"]
+
+
+@pytest.mark.parametrize("version", ["", "x", "-", "{}--1", "{}-٣", "{}", "0-0", "{}-0-0"])
+def test_a_version_that_no_page_was_given_saves_nothing(tmp_path: Path, version: str):
+    path = tmp_path / "g.json"
+    write(path, supernodes=[["a", "0_10_1"]])
+    before = path.read_bytes()
+    opened = open_graph(path)
+    given = version.format(read_version(opened).partition("-")[0])
+    with pytest.raises(UsageError):
+        opened.save(ViewerSettings(supernodes="[]"), given)
+    assert path.read_bytes() == before
 
 
 def test_what_the_page_cannot_show_is_noted(tmp_path: Path):
@@ -159,7 +215,7 @@ def test_a_file_that_changed_is_shown_and_saved_as_it_is_now(tmp_path: Path):
     document["nodes"][0]["clerp"] = "labelled meanwhile"
     path.write_text(json.dumps(document))
     assert json.loads(opened.encode())["nodes"][0]["clerp"] == "labelled meanwhile"
-    opened.save(ViewerSettings(pinnedIds="0_10_1"))
+    save_to(opened, pinnedIds="0_10_1")
     assert json.loads(path.read_text())["nodes"][0]["clerp"] == "labelled meanwhile"
 
 
@@ -167,13 +223,14 @@ def test_a_file_that_is_gone_or_broken_is_not_made_anew(tmp_path: Path):
     path = tmp_path / "g.json"
     write(path)
     opened = open_graph(path)
+    version = read_version(opened)
     path.write_text("{")
     with pytest.raises(GraphError):
-        opened.save(ViewerSettings(pinnedIds=""))
+        opened.save(ViewerSettings(pinnedIds=""), version)
     assert path.read_text() == "{"
     path.unlink()
     with pytest.raises(GraphError, match="no such file"):
-        opened.save(ViewerSettings(pinnedIds=""))
+        opened.save(ViewerSettings(pinnedIds=""), version)
     assert not path.exists()
 
 
@@ -183,7 +240,7 @@ def test_packed_files_stay_packed(tmp_path: Path):
     path.write_bytes(gzip.compress(json.dumps(document).encode()))
     opened = open_graph(path)
     assert opened.slug == "g"
-    opened.save(ViewerSettings(pinnedIds="0_10_1"))
+    save_to(opened, pinnedIds="0_10_1")
     assert json.loads(gzip.decompress(path.read_bytes()))["qParams"]["pinnedIds"] == "0_10_1"
 
 
@@ -216,7 +273,7 @@ def test_what_a_plugin_reads_cannot_be_saved_to(tmp_path: Path, monkeypatch: pyt
     (tmp_path / "g.pt").write_bytes(b"weights")
     monkeypatch.setattr("clerp.frontend.opened.find_reader", lambda _: object())
     with pytest.raises(UsageError, match="not JSON"):
-        opened.save(ViewerSettings(pinnedIds=""))
+        opened.save(ViewerSettings(pinnedIds=""), "")
     assert (tmp_path / "g.pt").read_bytes() == b"weights"
 
 
@@ -226,6 +283,7 @@ def test_what_a_plugin_reads_cannot_be_saved_to(tmp_path: Path, monkeypatch: pyt
         {"supernodes": "{"},
         {"supernodes": '[["a", 1]]'},
         {"supernodes": "7"},
+        {"supernodes": "[[]]"},
         {"clerps": '[["a"]]'},
         {"clerps": "nothing"},
         {"pinnedIds": ["0_10_1"]},

@@ -71,7 +71,7 @@ def test_the_link_leads_to_the_graph(stranger: OpenedSite):
     assert 'content="0; url=/"' in entered.text
     check_headers(entered)
     home = stranger.client.get("/")
-    assert home.headers["location"] == "/index.html?slug=g&supernodes=%5B%5D"
+    assert home.headers["location"].startswith("/index.html?slug=g&supernodes=%5B%5D&clerp=")
     assert stranger.client.get(stranger.link).text == entered.text
 
 
@@ -164,7 +164,7 @@ def test_what_another_page_posts_changes_nothing(
     [
         *({}, [], {"qParams": None}, {"qParams": {"pinnedIds": []}}),
         *({"qParams": {}, "nodes": []}, {"qParams": {"links": "[]"}}),
-        *({"qParams": {"supernodes": "[[]"}}, {"qParams": {"clerps": "{}"}}),
+        *({"qParams": {"supernodes": "[[]]"}}, {"qParams": {"clerps": "{}"}}),
     ],
 )
 def test_what_the_page_does_not_post_changes_nothing(site: OpenedSite, path: Path, body: Any):
@@ -184,9 +184,31 @@ def test_only_the_open_graph_is_saved_to(site: OpenedSite, path: Path):
     assert (path.parent / "other.json").read_bytes() == path.read_bytes()
 
 
+def test_a_page_saves_what_follows_with_the_version_that_it_was_answered(site: OpenedSite):
+    version = site.save({"pinnedIds": "1_11_1"}).headers["x-clerp-version"]
+    assert site.save({"pinnedIds": ""}, version).status_code == 200
+    assert site.save({"pinnedIds": "0_10_1"}, version).status_code == 409
+
+
+def test_a_page_of_other_settings_is_refused_and_told(site: OpenedSite, path: Path):
+    version = site.version
+    document = json.loads(path.read_text())
+    document["qParams"]["supernodes"] = [["of another program", "0_10_1"]]
+    path.write_text(json.dumps(document))
+    before = path.read_bytes()
+    answer = site.save({"supernodes": "[]"}, version)
+    assert answer.status_code == 409
+    assert "changed since the page was opened" in answer.text
+    assert site.told == [f"clerp: {answer.text}"]
+    unversioned = {"json": {"qParams": {"supernodes": "[]"}}, "headers": site.own_headers}
+    assert site.client.post("/save_graph/g", **unversioned).status_code == 409
+    assert path.read_bytes() == before
+
+
 def test_a_save_that_fails_is_told_and_changes_nothing(site: OpenedSite, path: Path):
+    version = site.version
     path.write_text("{")
-    assert site.save({"pinnedIds": ""}).status_code == 409
+    assert site.save({"pinnedIds": ""}, version).status_code == 409
     assert path.read_text() == "{"
     assert site.told[0].startswith(f"clerp: {path}")
 

@@ -20,7 +20,8 @@ from tests.unit.grouped.made import (
 from clerp.errors import GraphError
 from clerp.graph import read_graph
 from clerp.graph.viewer_settings import read_pins, read_supernodes
-from clerp.grouped.document import RECORD, drop_own_groups, write_groups
+from clerp.grouped import GroupedGraph
+from clerp.grouped.document import RECORD, drop_own_groups, list_own_members, write_groups
 
 
 def test_supernodes_and_pins_are_arrays_of_node_ids() -> None:
@@ -64,7 +65,7 @@ def test_the_record_says_who_grouped_and_why() -> None:
 
 def test_nothing_else_changes() -> None:
     before = build_labelled()
-    before["qParams"] |= {"clerps": "[]", "sg_pos": "1 2", "odd": [1.0, {"x": None}]}
+    before["qParams"] |= {"clerps": "[]", "sg_pos": "", "odd": [1.0, {"x": None}]}
     before["odd"] = {"kept": True}
     given = copy.deepcopy(before)
     after = make_grouped(TEXAS, document=given).document
@@ -75,6 +76,43 @@ def test_nothing_else_changes() -> None:
     after["qParams"] |= {"supernodes": [], "pinnedIds": []}
     del after["metadata"]["clerp"][RECORD]
     assert json.dumps(after) == json.dumps(before)
+
+
+def place_boxes(document: Document) -> Document:
+    document["qParams"]["sg_pos"] = "795 581 617 850"
+    return document
+
+
+def test_places_of_other_boxes_move_into_the_record_and_back() -> None:
+    grouped = make_grouped(TEXAS, document=place_boxes(build_labelled())).document
+    assert grouped["qParams"]["sg_pos"] == ""
+    assert grouped["metadata"]["clerp"][RECORD]["layout"] == "795 581 617 850"
+    dropped = drop_own_groups(read_graph(grouped)).document
+    assert dropped == place_boxes(build_labelled())
+    assert group_again(grouped, TEXAS) == grouped
+
+
+@pytest.mark.parametrize("saved", ["", None])
+def test_the_old_places_are_back_after_a_save_that_has_none(saved: str | None) -> None:
+    grouped = make_grouped(TEXAS, document=place_boxes(build_labelled())).document
+    grouped["qParams"]["sg_pos"] = saved
+    settings = drop_own_groups(read_graph(grouped)).document["qParams"]
+    assert settings["sg_pos"] == "795 581 617 850"
+
+
+def test_boxes_that_somebody_placed_since_stay_where_they_are() -> None:
+    grouped = make_grouped(TEXAS, document=place_boxes(build_labelled())).document
+    grouped["qParams"]["sg_pos"] = "1 2 3 4"
+    assert drop_own_groups(read_graph(grouped)).document["qParams"]["sg_pos"] == "1 2 3 4"
+
+
+def test_the_same_boxes_stay_where_they_are() -> None:
+    before = place_boxes(build_theirs())
+    theirs = make_supernode("theirs", 6, origin="person")
+    pins = ("E_0_0", name_node(6))
+    grouped = GroupedGraph(read_graph(before), make_grouping(theirs, pins=pins)).document
+    assert grouped["qParams"] == before["qParams"]
+    assert "layout" not in grouped["metadata"]["clerp"][RECORD]
 
 
 @pytest.mark.parametrize("settings", [None, {}])
@@ -129,6 +167,26 @@ def test_what_a_person_changes_is_theirs(change: Any) -> None:
     assert [[named.name, *named.node_ids] for named in kept] == [
         document["qParams"]["supernodes"][0]
     ]
+
+
+def test_members_of_a_group_that_a_person_took_over_stay_pinned() -> None:
+    document = make_grouped(TEXAS, AUSTIN).document
+    document["qParams"]["supernodes"][1][0] = "mine"
+    assert read_pins(drop_own_groups(read_graph(document))) == AUSTIN.node_ids
+
+
+def test_members_of_a_person_s_new_group_stay_pinned() -> None:
+    document = make_grouped(TEXAS, AUSTIN).document
+    document["qParams"]["supernodes"] = [["mine", name_node(5), name_node(0)]]
+    assert read_pins(drop_own_groups(read_graph(document))) == (name_node(0), name_node(5))
+
+
+def test_what_clerp_put_into_each_supernode_is_listed() -> None:
+    theirs = make_supernode("theirs", 6, 7, origin="person")
+    grouped = make_grouped(theirs, TEXAS, document=build_theirs()).document
+    own = ({name_node(7)}, set(TEXAS.node_ids))
+    assert list_own_members(read_graph(grouped)) == own
+    assert list_own_members(read_graph(build_theirs())) == ()
 
 
 def test_people_s_groups_and_pins_stay_without_what_was_added() -> None:

@@ -2,7 +2,14 @@ from io import StringIO
 
 import pytest
 from rich.console import Console
-from tests.unit.grouped.made import AUSTIN, TEXAS, build_labelled, make_grouped, make_supernode
+from tests.unit.grouped.made import (
+    AUSTIN,
+    TEXAS,
+    build_labelled,
+    make_grouped,
+    make_supernode,
+    name_node,
+)
 
 from clerp.graph import read_graph
 from clerp.grouped import GroupedGraph
@@ -67,7 +74,28 @@ def test_the_table_marks_warnings_and_people_s_groups() -> None:
     assert lines[1].startswith("theirs ")
     assert next(line for line in lines if line.startswith("say Austin [1]"))
     assert "[1] makes a cycle with Texas" in lines
-    assert any(line.startswith("The first 1 are a person's") for line in lines)
+    assert "The first 1 are a person's and kept; 2 members added" in lines
+
+
+def test_members_that_were_added_to_a_person_s_group_are_told_apart() -> None:
+    document = build_labelled()
+    document["qParams"]["supernodes"] = [["theirs", name_node(6)]]
+    theirs = make_supernode("theirs", 6, 7, 0, origin="person")
+    grown, own = list_rows(*parts(make_grouped(theirs, AUSTIN, document=document)))
+    assert (grown.members, grown.n_added) == ("1 +2", 2)
+    assert (own.members, own.n_added) == ("3", 0)
+    document["qParams"]["supernodes"] = [["theirs", *theirs.node_ids]]
+    same = make_grouped(theirs, document=document)
+    assert list_rows(*parts(same))[0].members == "3"
+    assert "The first 1 are a person's and kept as they were" in show(same)
+
+
+def test_a_label_that_a_person_gave_in_a_frontend_is_shown() -> None:
+    document = build_labelled()
+    document["qParams"]["clerps"] = [["0_7_1", "Austin"]]
+    grouped = make_grouped(TEXAS, document=document)
+    assert list_rows(*parts(grouped))[0].labels == "Austin · label 1"
+    assert [record["label"] for record in grouped.to_records()] == ["Austin", "label 1"]
 
 
 def test_what_is_in_no_supernode_is_counted_by_reason() -> None:

@@ -114,10 +114,26 @@ def test_outputs_are_taken_from_inputs():
 
     # Those of no known side stay with the most.
     assert list_groups(found) == [
-        ("Texas at 0", [IDS[0], IDS[1], IDS[2], IDS[6], IDS[7]]),
-        ("Texas at 0 (2)", [IDS[3], IDS[4]]),
+        ("Texas", [IDS[0], IDS[1], IDS[2], IDS[6], IDS[7]]),
+        ("say Texas", [IDS[3], IDS[4]]),
     ]
     assert "other sides" in list_reasons(found)[IDS[5]]
+
+
+def test_what_people_grouped_holds_no_other_group_together():
+    class HubGrouper(GivenGrouper):
+        """Groups all nodes, as long as the first one is among them."""
+
+        def group(
+            self, graph: AttributionGraph, names: Mapping[FeatureId, Named]
+        ) -> Sequence[Supernode]:
+            ids = [node.node_id for node in graph.feature_nodes]
+            members = tuple(Member(i, "near the hub") for i in ids)
+            return [Supernode("Texas", members)] if ids[0] == IDS[0] else []
+
+    graph = make_graph(NODES, supernodes=[["mine", IDS[0]]])
+    found = group_nodes(graph, read_names(graph), HubGrouper())
+    assert list_groups(found) == [("mine", IDS[:1])]
 
 
 def test_peoples_groups_come_first_and_stay_as_they_are():

@@ -18,6 +18,8 @@ from clerp.grouping.supernode import Named
         ("avoid and", "suppression", ()),
         ("suppresses Texas", "suppression", ("texas",)),
         ("(say Austin)", "output", ("austin",)),
+        ("(say) Texas / Texas-related", "output", ("texas",)),
+        ("says who", "", ("says",)),
         ("[say Austin]", "output", ("austin",)),
         ("[supernode] say Austin", "output", ("austin",)),
         ("capital of the state", "", ("capital", "state")),

@@ -1,10 +1,12 @@
+import json
 from typing import Any
 
 import pytest
 from tests.unit.grouping.planted_circuit import make_graph, make_node
 
+from clerp.errors import GraphError
 from clerp.feature import FeatureId
-from clerp.graph import read_graph
+from clerp.graph import AttributionGraph, read_graph
 from clerp.grouping import Named, read_names
 
 FEATURE = FeatureId(1, 7)
@@ -81,3 +83,29 @@ def test_nodes_that_only_attention_reads_are_named():
     graph = make_graph([make_node("2_1_0", "Austin")])
     document = graph.document | {"qk_only_nodes": {"1_7_0": node("Texas")}}
     assert read_names(read_graph(document))[FEATURE].text == "Texas"
+
+
+def give_labels(clerps: object, *nodes: dict[str, Any]) -> AttributionGraph:
+    return read_graph(make_graph(nodes).document | {"qParams": {"clerps": clerps}})
+
+
+@pytest.mark.parametrize(
+    "clerps", [json.dumps([["7", "say Austin"]]), [["1_7_0", "say Austin"]]], ids=["save", "array"]
+)
+@pytest.mark.parametrize("status", ["labeled", "kept", "needs_review"])
+def test_a_label_given_in_a_frontend_comes_first(clerps: object, status: str):
+    written = {**node("Texas", clerp_role="input", clerp_status=status), "feature": 7}
+
+    assert read_names(give_labels(clerps, written))[FEATURE] == Named("say Austin", "output")
+
+
+def test_an_occurrence_that_a_person_named_outvotes_no_two_others():
+    nodes = [{**node("Texas", place), "feature": 7} for place in range(3)]
+
+    assert read_names(give_labels([["1_7_0", "Austin"]], *nodes))[FEATURE].text == "Texas"
+    assert read_names(give_labels('[["7", "Austin"]]', *nodes))[FEATURE].text == "Austin"
+
+
+def test_given_labels_that_cannot_be_read_are_refused():
+    with pytest.raises(GraphError, match=r"qParams\.clerps"):
+        read_names(give_labels("[[", node("Texas")))

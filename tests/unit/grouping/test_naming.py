@@ -15,6 +15,11 @@ def test_the_commonest_label_names_a_group():
     assert choose_name(["", ""]) == ""
 
 
+def test_of_labels_that_are_as_common_one_that_says_something_names_a_group():
+    assert choose_name(["and", "cat", "comma", "("]) == "cat"
+    assert choose_name(["and", "and", "cat"]) == "and"
+
+
 def test_the_order_of_labels_changes_no_name():
     labels = ["texas", "Texas", "Dallas", "TEXAS"]
 

@@ -1,3 +1,6 @@
+from collections.abc import Sequence
+from typing import Literal
+
 from tests.unit.grouping.planted_circuit import (
     make_graph,
     make_logit,
@@ -14,12 +17,19 @@ NODES = [make_node(f"1_{i}_0", influence=(i + 1) ** 2 / 1e5) for i in range(300)
 IDS = [node["node_id"] for node in NODES]
 
 
+def make_group(ids: list[str], origin: Literal["person", "clerp"]) -> Supernode:
+    return Supernode(ids[0], tuple(Member(i, "told to") for i in ids), origin)
+
+
 def choose(
-    graph: AttributionGraph, *groups: list[str], pinned: tuple[str, ...] = ()
+    graph: AttributionGraph,
+    *groups: list[str],
+    pinned: tuple[str, ...] = (),
+    theirs: Sequence[list[str]] = (),
 ) -> tuple[str, ...]:
     supernodes = [
-        Supernode(str(number), tuple(Member(i, "told to") for i in ids))
-        for number, ids in enumerate(groups)
+        *(make_group(ids, "person") for ids in theirs),
+        *(make_group(ids, "clerp") for ids in groups),
     ]
     return choose_pins(graph, read_links(graph), supernodes, pinned)
 
@@ -45,6 +55,15 @@ def test_every_group_shows_before_any_shows_whole():
     assert set(small) < set(pins)
     assert pins[:4] == (IDS[299], IDS[298], IDS[1], IDS[0])
     assert set(pins[4:]) == set(IDS[102:298])
+
+
+def test_people_s_groups_show_whole_before_any_of_clerp_s():
+    theirs, own = IDS[: MAX_PINS - 3], IDS[MAX_PINS:]
+
+    pins = choose(make_graph(NODES), own, theirs=[theirs])
+
+    assert set(pins[:-3]) == set(theirs)
+    assert pins[-3:] == (IDS[299], IDS[298], IDS[297])
 
 
 def test_tokens_and_logits_fill_up_strongest_first():

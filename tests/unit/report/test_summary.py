@@ -17,6 +17,7 @@ from clerp.graph import AttributionGraph, TranscoderIdentity, read_graph
 from clerp.report.summary import (
     QUEUE_HEAD,
     Coverage,
+    choose_outcome,
     order_queue,
     share_by_feature,
     summarize,
@@ -146,3 +147,11 @@ def test_other_transcoders_or_other_evidence_make_another_feature(graph):
         [(graph, [make_named()]), (other, [make_named()]), (graph, [renewed])]
     )
     assert (joint.features, joint.shared) == (3, 0)
+
+
+def test_of_the_outcomes_of_one_feature_an_answer_with_a_label_counts_first():
+    without = make_unnamed(FIRST, details={"cost_usd": 0.5})
+    ordered = [paid(0.5), without, make_named(FIRST), make_unnamed(FIRST)]
+    for n in range(len(ordered)):
+        assert choose_outcome(ordered[n:]) is ordered[n]
+        assert choose_outcome(ordered[n:][::-1]) is ordered[n]

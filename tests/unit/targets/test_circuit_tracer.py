@@ -90,6 +90,30 @@ def test_only_names_that_the_frontend_asks_for_are_taken(name: str):
         CircuitTracer().check_name(Path(name))
 
 
+@pytest.mark.parametrize("name", ["graph-metadata.json", "Graph-Metadata.json"])
+def test_the_list_of_graphs_is_not_overwritten(document: Document, tmp_path: Path, name: str):
+    update_graph_index(tmp_path, {"slug": "a"})
+    before = read_index(tmp_path)
+    with pytest.raises(UsageError, match="name of the list of graphs") as raised:
+        CircuitTracer().write(read_graph(document), document, tmp_path / name)
+    assert raised.value.remedy
+    assert read_index(tmp_path) == before
+    assert [path.name for path in tmp_path.iterdir()] == ["graph-metadata.json"]
+
+
+@pytest.mark.parametrize("name", ["a b.json", "a#b.json", "50%.json", "über.json", "a?.json"])
+def test_names_that_its_server_does_not_find_are_refused(name: str):
+    with pytest.raises(UsageError, match="finds only files named") as raised:
+        CircuitTracer().check_name(Path(name))
+    assert "clerp open" in raised.value.remedy
+
+
+@pytest.mark.parametrize("name", ["a.json", "v1.2_x-y.labeled.json", "0.json"])
+def test_names_that_its_server_finds_are_taken(document: Document, tmp_path: Path, name: str):
+    CircuitTracer().write(read_graph(document), document, tmp_path / name)
+    assert (tmp_path / name).is_file()
+
+
 def test_the_address_holds_pins_and_supernodes_of_the_output(document: Document):
     document["qParams"] |= {"pinnedIds": ["0_10_1"], "supernodes": [["say & Austin", "0_10_1"]]}
     graph = read_graph(document)

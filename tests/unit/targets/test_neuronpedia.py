@@ -55,6 +55,14 @@ def test_the_features_of_an_output_are_still_those_of_the_input(
     assert name_model(again) == MODEL
 
 
+def test_a_graph_of_an_unknown_model_is_found_before_it_is_labelled(document: Document):
+    graph = read_graph(document)
+    with pytest.raises(UsageError, match="no model that Neuronpedia is known to have") as raised:
+        Neuronpedia().check_graph(graph)
+    assert "--target neuronpedia:" in raised.value.remedy
+    Neuronpedia(MODEL).check_graph(graph)
+
+
 def test_an_output_written_again_is_the_same(label_graph: Label, document: Document):
     first = prepare(label_graph(document))
     graph = read_graph(first)

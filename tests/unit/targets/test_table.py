@@ -1,5 +1,6 @@
 import csv
 import io
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -38,6 +39,9 @@ def test_a_node_is_a_row(label_graph: Label, document: Document, tmp_path: Path)
         "label": "Texas",
         "method": "counting",
         "status": "labeled",
+        "supernode": "",
+        "supernode_reason": "",
+        "pinned": "0",
         "input_raw": "0.5",
         "input_z": "4.25",
         "input_p": "0.001",
@@ -60,7 +64,7 @@ def test_parquet_has_the_same_values_with_types(
     assert texts == read_csv(tmp_path / "out.csv")
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\tx", "'x", "＝1"])
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\tx", "\n=1", "'x", "＝1"])
 def test_what_a_spreadsheet_would_run_is_text_in_csv_alone(
     label_graph: Label, document: Document, tmp_path: Path, text: str
 ):
@@ -95,10 +99,57 @@ def test_equal_graphs_give_equal_bytes(label_graph: Label, document: Document, t
         assert (tmp_path / f"a.{suffix}").read_bytes() == (tmp_path / f"b.{suffix}").read_bytes()
 
 
-@pytest.mark.parametrize("name", ["out.json", "out.xlsx", "out", "out.CSV"])
+@pytest.mark.parametrize("name", ["out.json", "out.xlsx", "out"])
 def test_only_names_of_the_two_forms_are_taken(name: str):
     with pytest.raises(UsageError, match=r"is neither \.csv nor \.parquet"):
         Table().check_name(Path(name))
+
+
+def test_supernodes_and_pins_are_told_with_their_reasons(
+    label_graph: Label, document: Document, tmp_path: Path
+):
+    document["qParams"] = {
+        "pinnedIds": "0_10_1",
+        "supernodes": json.dumps([["places", "0_10_1", "1_11_1"], ["mine", "0_10_1"]]),
+    }
+    graph, labelled = label_graph(document)
+    labelled["metadata"]["clerp"]["grouping"] = {
+        "grouper": "semantic",
+        "supernodes": [
+            {"name": name, "origin": "clerp", "members": [{"node_id": node_id, "reason": reason}]}
+            for name, node_id, reason in (
+                ("places", "0_10_1", "names a place"),
+                ("mine", "0_10_1", "a person's"),
+                ("since renamed", "1_11_1", "of a group that is no more"),
+            )
+        ],
+        "ungrouped": [{"node_id": "2_12_1", "reason": "no other like it"}],
+    }
+    Table().write(graph, labelled, tmp_path / "out.csv")
+    rows = read_csv(tmp_path / "out.csv")
+    assert [row["node"] for row in rows] == ["0_10_1", "1_11_1", "2_12_1"]
+    assert [row["supernode"] for row in rows] == ["places; mine", "places", ""]
+    assert [row["pinned"] for row in rows] == ["1", "0", "0"]
+    reasons = [row["supernode_reason"] for row in rows]
+    assert reasons == ["names a place; a person's", "", "no other like it"]
+
+
+def test_a_semicolon_does_not_split_text(label_graph: Label, document: Document, tmp_path: Path):
+    graph, labelled = label_graph(document)
+    labelled["nodes"][0] = labelled["nodes"][0] | {"clerp": 'one; two "three"'}
+    Table().write(graph, labelled, tmp_path / "out.csv")
+    _, first, *_ = (tmp_path / "out.csv").read_text("utf-8-sig").splitlines()
+    assert '"one; two ""three"""' in first
+    assert first.startswith('"0_10_1","0_10",0,10,1,')
+
+
+@pytest.mark.parametrize(("name", "start"), [("OUT.CSV", b"\xef\xbb\xbf"), ("o.Parquet", b"PAR1")])
+def test_the_case_of_a_suffix_is_free(
+    label_graph: Label, document: Document, tmp_path: Path, name: str, start: bytes
+):
+    pytest.importorskip("pyarrow")
+    Table().write(*label_graph(document), tmp_path / name)
+    assert (tmp_path / name).read_bytes().startswith(start)
 
 
 def test_parquet_without_pyarrow_says_what_to_install(monkeypatch: pytest.MonkeyPatch):

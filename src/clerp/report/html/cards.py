@@ -28,7 +28,8 @@ class SettingRow:
     """A setting, and its values where the graphs were labelled with several."""
 
     name: str
-    values: tuple[str, ...]
+    values: tuple[str | None, ...]
+    """None where it is not set."""
 
 
 def make_card(one: RecordedGraph) -> GraphCard:
@@ -61,8 +62,8 @@ def join_settings(recorded: Sequence[RecordedGraph]) -> Iterator[SettingRow]:
     """List the settings of all graphs, each once."""
     listed = [list_settings(one.run) for one in recorded]
     for name in dict.fromkeys(name for settings in listed for name in settings):
-        values = dict.fromkeys(settings.get(name, "-") for settings in listed)
-        if set(values) != {"-"}:
+        values = dict.fromkeys(settings.get(name) for settings in listed)
+        if set(values) != {None}:
             yield SettingRow(name, tuple(values))
 
 

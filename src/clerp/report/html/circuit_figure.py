@@ -19,7 +19,7 @@ from clerp.report.html.drawing import (
     load,
 )
 from clerp.report.html.escapes import spell_out
-from clerp.report.html.supernodes import Arrow, Box, Circuit
+from clerp.report.html.supernodes import Arrow, Box, BoxKind, Circuit
 
 _PER_ROW = 5
 _BANDS = 8
@@ -61,7 +61,7 @@ def draw_circuit(circuit: Circuit, name: str) -> Markup:
         circuit: What is drawn.
         name: Of the figure.
     """
-    rows = [[_Sign(box, _write(box)) for box in row] for row in _arrange(circuit.boxes)]
+    rows = _arrange(circuit.boxes)
     places = _place(rows)
     height = _ROW * len(rows)
 
@@ -80,8 +80,17 @@ def draw_circuit(circuit: Circuit, name: str) -> Markup:
     return draw(name, "Supernodes and the links between them", height, paint)
 
 
-def _arrange(boxes: Sequence[Box]) -> list[list[Box]]:
+def _arrange(boxes: Sequence[Box]) -> list[list[_Sign]]:
     """Put boxes into rows, from below; each row is in the order of the prompt."""
+    tokens, logits = (
+        _break([_sign(box) for box in _order(boxes, kind)]) for kind in ("token", "logit")
+    )
+    groups = [[_sign(box) for box in sorted(row, key=_tell_place)] for row in _band(boxes)]
+    return [*reversed(tokens), *groups, *reversed(logits)]
+
+
+def _band(boxes: Sequence[Box]) -> list[list[Box]]:
+    """Put groups of about one layer into one row."""
     groups = sorted((b for b in boxes if b.kind == "group"), key=lambda b: (b.layer, b.number))
     span = (groups[-1].layer - groups[0].layer) / _BANDS
     rows: list[list[Box]] = []
@@ -90,10 +99,32 @@ def _arrange(boxes: Sequence[Box]) -> list[list[Box]]:
             rows[-1].append(box)
         else:
             rows.append([box])
-    tokens, logits = ([b for b in boxes if b.kind == kind] for kind in ("token", "logit"))
-    return [
-        sorted(row, key=lambda b: (b.position, b.number)) for row in (tokens, *rows, logits) if row
-    ]
+    return rows
+
+
+def _order(boxes: Sequence[Box], kind: BoxKind) -> list[Box]:
+    return sorted((box for box in boxes if box.kind == kind), key=_tell_place)
+
+
+def _tell_place(box: Box) -> tuple[float, int]:
+    return (box.position, box.number)
+
+
+def _sign(box: Box) -> _Sign:
+    return _Sign(box, _write(box))
+
+
+def _break(signs: Sequence[_Sign]) -> list[list[_Sign]]:
+    """Break a row that is wider than the figure into several, as text is broken into lines."""
+    rows: list[list[_Sign]] = []
+    left = 0.0
+    for sign in signs:
+        left -= sign.width + _GAP
+        if not rows or left < 0:
+            rows.append([])
+            left = WIDTH - 2 * _MARGIN - sign.width
+        rows[-1].append(sign)
+    return rows
 
 
 def _place(rows: Sequence[Sequence[_Sign]]) -> dict[Box, Place]:

@@ -14,16 +14,15 @@ from clerp.report.summary import share_by_feature
 Aspect = Literal["label", "role", "tier", "status", "scores"]
 ASPECTS: tuple[Aspect, ...] = ("label", "role", "tier", "status", "scores")
 
-_UNSET = "-"
-
 
 @dataclass(frozen=True, slots=True)
 class Setting:
     """A setting that the runs do not share."""
 
     name: str
-    before: str
-    after: str
+    before: str | None
+    """None where it is not set; so is `after`."""
+    after: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +30,9 @@ class Difference:
     """One aspect of a feature before and after."""
 
     aspect: Aspect
-    before: str
-    after: str
+    before: str | None
+    """None where there is none; so is `after`."""
+    after: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +112,8 @@ def compare_runs(before: RecordedGraph, after: RecordedGraph) -> Comparison:
     )
 
 
-def list_settings(run: RecordedRun) -> dict[str, str]:
-    """List what decided about a run, by name, as text."""
+def list_settings(run: RecordedRun) -> dict[str, str | None]:
+    """List what decided about a run, by name, as text; None where a setting is not set."""
     named = {
         **run.configuration,
         "clerp": run.clerp_version,
@@ -121,13 +121,13 @@ def list_settings(run: RecordedRun) -> dict[str, str]:
         "embedder": run.embedder,
         **{f"null {name}": value for name, value in run.null.items()},
     }
-    return {name: _UNSET if value in (None, "") else str(value) for name, value in named.items()}
+    return {name: None if value in (None, "") else str(value) for name, value in named.items()}
 
 
 def _list_settings(before: RecordedRun, after: RecordedRun) -> Iterator[Setting]:
     old, new = list_settings(before), list_settings(after)
     for name in dict.fromkeys((*old, *new)):
-        was, now = old.get(name, _UNSET), new.get(name, _UNSET)
+        was, now = old.get(name), new.get(name)
         if was != now:
             yield Setting(name, was, now)
 
@@ -139,9 +139,9 @@ def _list_differences(before: LabeledFeature, after: LabeledFeature) -> Iterator
             yield Difference(aspect, old[aspect], new[aspect])
 
 
-def _describe(labeled: LabeledFeature) -> dict[Aspect, str]:
+def _describe(labeled: LabeledFeature) -> dict[Aspect, str | None]:
     return {
-        "label": labeled.label.text if labeled.label else _UNSET,
+        "label": labeled.label.text if labeled.label else None,
         "role": labeled.route.role,
         "tier": str(labeled.route.tier),
         "status": labeled.status.replace("_", " "),
@@ -149,8 +149,8 @@ def _describe(labeled: LabeledFeature) -> dict[Aspect, str]:
     }
 
 
-def _write_scores(scores: Mapping[str, Score]) -> str:
-    return ", ".join(f"{channel} {_write(score)}" for channel, score in scores.items()) or _UNSET
+def _write_scores(scores: Mapping[str, Score]) -> str | None:
+    return ", ".join(f"{channel} {_write(score)}" for channel, score in scores.items()) or None
 
 
 def _write(score: Score) -> str:

@@ -10,7 +10,7 @@ from clerp.feature import FeatureId
 from clerp.graph import FeatureNode, TranscoderIdentity
 from clerp.outcome import LabeledFeature
 from clerp.report.html.recorded import RecordedGraph
-from clerp.report.summary import share_by_feature
+from clerp.report.summary import choose_outcome, share_by_feature
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class DistinctFeature:
     """
 
     outcome: LabeledFeature
-    """That of its home."""
+    """That which `choose_outcome` chooses, from its home where others are equal."""
     home: int
     """The graph in which its share of influence is greatest; of equal ones that with the least
     digest, so that the order of the graphs is nothing to it."""
@@ -93,7 +93,7 @@ def _describe(
     foreign = (node.foreign_label for node in own.graph.nodes_of(feature) if node.foreign_label)
     told = any(shares)
     return DistinctFeature(
-        outcome=found[home],
+        outcome=choose_outcome([found[home], *found.values()]),
         home=home,
         graphs=tuple(found),
         nodes=tuple(nodes),

@@ -51,7 +51,7 @@ class ScorePanel:
     values: Mapping[str, Sequence[float]]
     """By role."""
     threshold: float | None = None
-    """From where on a score counts as high."""
+    """From where on a score counts as high; of chances the greatest that does."""
     is_log: bool = False
     """The values are chances: small ones matter."""
 
@@ -163,14 +163,15 @@ def _draw_panel(axes: Untyped, panel: ScorePanel) -> None:
     else:
         edges = np.linspace(low, high if high > low else low + 1, _BINS + 1)
     axes.hist(values, edges, stacked=True, color=[ROLE_COLOURS[r] for r in roles], label=roles)
-    axes.set_title(panel.title)
+    axes.set_title(_name(panel.title))
     axes.set_xlabel(panel.scale)
     axes.set_ylabel("features")
     axes.yaxis.get_major_locator().set_params(integer=True)
     if panel.threshold is not None:
+        says = "at most" if panel.is_log else "threshold"
         axes.axvline(panel.threshold, color=INK, linestyle="--", linewidth=1)
         axes.annotate(
-            f"threshold {panel.threshold:g}",
+            f"{says} {panel.threshold:g}",
             (panel.threshold, 1),
             xycoords=("data", "axes fraction"),
             xytext=(3, -9),

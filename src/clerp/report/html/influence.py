@@ -24,6 +24,12 @@ class CoverRow:
     by_feature: str
     by_token: str
     by_error: str
+    checked: int
+    """Labels that can be held against the words on which their features fire in this graph."""
+    misfits: str
+    """Those of them that do not name such a word, and the share of the nodes where they do not."""
+    repeated: int
+    """Labels that several features bear."""
 
 
 def make_cover(one: RecordedGraph, summary: Summary) -> CoverRow:
@@ -36,7 +42,16 @@ def make_cover(one: RecordedGraph, summary: Summary) -> CoverRow:
         by_feature=percent(summary.everything.share),
         by_token=percent(summary.embedding_share),
         by_error=percent(summary.error_share),
+        checked=summary.held_against,
+        misfits=_tell_misfits(summary),
+        repeated=summary.repeated_labels,
     )
+
+
+def _tell_misfits(summary: Summary) -> str:
+    told = f"{summary.misfits.features:,}"
+    share = summary.misfits.share
+    return told if share is None else f"{told} ({percent(share)})"
 
 
 def draw_covers(recorded: Sequence[RecordedGraph], summaries: Sequence[Summary]) -> Markup:

@@ -74,15 +74,23 @@ class Contrast:
     n_graphs: int = 0
     """Those that have features of both."""
     interval: Interval | None = None
-    """Over graphs; None without a test, or where one graph alone has both roles."""
+    """Over graphs; None without a test."""
     p: float | None = None
-    """One-sided: of no difference, against `later` being deeper."""
+    """One-sided: of no difference, against `later` being deeper; None without a test, which takes
+    `MIN_GRAPHS` graphs with features of both."""
     p_adjusted: float | None = None
 
     @property
     def is_supported(self) -> bool:
         """Whether graphs say so beyond chance."""
         return self.p_adjusted is not None and self.p_adjusted <= ALPHA
+
+    @property
+    def verdict(self) -> str:
+        """What a test says, or why there is none."""
+        if self.p is None:
+            return "one graph alone" if self.n_graphs else "not told"
+        return "supported" if self.is_supported else "not supported"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +102,13 @@ class LayerOrder:
     contrasts: tuple[Contrast, ...]
     matched: tuple[Contrast, ...]
     """The same within bands of density; empty without a test, or where no density is known."""
-    n_graphs: int
     untested: str
     """Why nothing is tested; empty where it is."""
+
+    @property
+    def has_several(self) -> bool:
+        """Whether features of several graphs have one role."""
+        return any(len(depth.by_graph) > 1 for depth in self.depths)
 
 
 def measure_layer_order(
@@ -117,7 +129,6 @@ def measure_layer_order(
         depths=tuple(_describe(features)),
         contrasts=contrasts,
         matched=matched,
-        n_graphs=n_graphs,
         untested=untested,
     )
 
@@ -182,10 +193,9 @@ def _contrast(
         difference=measure_difference(told) if told else None,
         n_graphs=len({stratum.cluster for stratum in told}),
     )
-    if not told or not is_tested:
+    if not is_tested or contrast.n_graphs < MIN_GRAPHS:
         return contrast
-    is_varied = contrast.n_graphs >= MIN_GRAPHS
-    return replace(contrast, p=deal(told), interval=resample(told) if is_varied else None)
+    return replace(contrast, p=deal(told), interval=resample(told))
 
 
 def _stratify(

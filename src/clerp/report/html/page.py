@@ -16,7 +16,8 @@ from clerp.report.html.distinct import list_distinct
 from clerp.report.html.figures import draw_depths, draw_layers
 from clerp.report.html.influence import CoverRow, draw_covers, make_cover
 from clerp.report.html.layer_order import LayerOrder, measure_layer_order
-from clerp.report.html.recorded import RecordedGraph, RecordedGrouping
+from clerp.report.html.proposed import ProposedGroups, find_proposed
+from clerp.report.html.recorded import RecordedGraph
 from clerp.report.html.scores import describe_threshold, draw_all_scores
 from clerp.report.html.supernodes import Circuit, condense
 from clerp.report.html.table import TableRow, list_table_rows
@@ -35,7 +36,8 @@ class CircuitView:
     n_drawn: int
     """Of its supernodes."""
     figure: Markup
-    grouping: RecordedGrouping | None
+    proposed: ProposedGroups | None
+    """None where `clerp group` did not group it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,4 +134,5 @@ def _draw_circuits(
         if circuit is not None:
             n_drawn = sum(box.kind == "group" for box in circuit.boxes)
             figure = draw_circuit(circuit, f"circuit{number}")
-            yield CircuitView(one.graph.name, circuit, n_drawn, figure, one.grouping)
+            proposed = find_proposed(one.graph, one.grouping) if one.grouping else None
+            yield CircuitView(one.graph.name, circuit, n_drawn, figure, proposed)

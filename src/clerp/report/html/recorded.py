@@ -34,16 +34,23 @@ class RecordedRun:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordedGroup:
+    """A supernode as `clerp group` left it; somebody may have changed it since."""
+
+    name: str
+    node_ids: tuple[str, ...]
+    is_own: bool
+    """clerp proposed it; others were in the file."""
+    warnings: tuple[str, ...]
+    """What may mislead about it."""
+
+
+@dataclass(frozen=True, slots=True)
 class RecordedGrouping:
     """What `clerp group` says of the supernodes that it left in a graph."""
 
     grouper: str
-    n_own: int
-    """Supernodes that it proposed."""
-    n_all: int
-    """Those of people among them."""
-    warnings: tuple[tuple[str, str], ...]
-    """Name of a supernode and what may mislead about it."""
+    groups: tuple[RecordedGroup, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +97,14 @@ class _FeatureShape(Struct, frozen=True):
     candidates: tuple[CandidateLabel, ...] = ()
 
 
+class _MemberShape(Struct, frozen=True):
+    node_id: str
+
+
 class _SupernodeShape(Struct, frozen=True):
     name: str
     origin: str
+    members: tuple[_MemberShape, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
@@ -201,12 +213,14 @@ def _restore(feature: FeatureId, shape: _FeatureShape, hint: str) -> LabeledFeat
 def _restore_grouping(shape: _GroupingShape) -> RecordedGrouping:
     return RecordedGrouping(
         grouper=shape.grouper,
-        n_own=sum(supernode.origin == "clerp" for supernode in shape.supernodes),
-        n_all=len(shape.supernodes),
-        warnings=tuple(
-            (supernode.name, warning)
+        groups=tuple(
+            RecordedGroup(
+                name=supernode.name,
+                node_ids=tuple(member.node_id for member in supernode.members),
+                is_own=supernode.origin == "clerp",
+                warnings=supernode.warnings,
+            )
             for supernode in shape.supernodes
-            for warning in supernode.warnings
         ),
     )
 

@@ -28,6 +28,11 @@ _ASKED: Mapping[str, str] = {
     "layer": "a depth, of an output feature,",
 }
 _CHANCE = "lead over obscure"
+_WEIGHED = (
+    "The rule calibrated weighs all channels together, so that no channel has a threshold of its "
+    "own. A feature leaves obscure where another role beats it by the rule itself"
+)
+_NO_CHANCE = "; how often one planted with nothing would is not known here."
 _MAX_CHANNELS = 12
 
 
@@ -44,13 +49,17 @@ def describe_threshold(recorded: Sequence[RecordedGraph]) -> str:
     rule = _find_rule(recorded)
     name, threshold = rule.get("rule"), rule.get("threshold")
     if name == "calibrated":
-        return (
-            "The rule calibrated weighs all channels together, so that no channel has a "
-            f"threshold of its own: a feature leaves obscure where one planted with nothing "
-            f"leads it as far with a chance of at most {rule.get('alpha')}."
-        )
+        is_known = any(o.route.p is not None for one in recorded for o in one.outcomes)
+        return f"{_WEIGHED}{_tell_chance(rule.get('alpha')) if is_known else _NO_CHANCE}"
     asked = _ASKED.get(str(name))
     return f"The rule {name} asks for {asked} of {threshold} or more." if asked else ""
+
+
+def _tell_chance(alpha: object) -> str:
+    return (
+        f", and none leaves it where one planted with nothing leads as far with a chance of more "
+        f"than {alpha}: a chance of at most {alpha} alone is not enough."
+    )
 
 
 def _find_rule(recorded: Sequence[RecordedGraph]) -> Mapping[str, object]:

@@ -2,6 +2,7 @@ import pytest
 from tests.unit.report.html.labelled_graphs import Named, make_recorded
 
 from clerp.report.html.distinct import list_distinct
+from clerp.report.summary import summarize_together
 
 SHARED = Named(4, 1)
 
@@ -51,3 +52,18 @@ def test_what_somebody_else_calls_it_is_kept():
     recorded = make_recorded([Named(0, 1, label="mine", status="kept")])
     assert [f.foreign_label for f in list_distinct([recorded])] == ["mine"]
     assert [f.foreign_label for f in list_distinct([make_recorded([SHARED])])] == [""]
+
+
+@pytest.mark.parametrize("is_paid_first", [True, False])
+def test_label_and_cost_are_those_of_clerp_labels_totals(is_paid_first: bool):
+    """The answer is known where the feature matters less; its share is that of both."""
+    paid = Named(4, 1, "cross", record={"details": {"cost_usd": 0.5}})
+    waiting = Named(4, 1, "cross", "", "needs_review")
+    graphs = [make_recorded([Named(0, 1), Named(0, 2), paid]), make_recorded([waiting])]
+    graphs = graphs if is_paid_first else graphs[::-1]
+    shared = next(f for f in list_distinct(graphs) if f.outcome.feature == paid.feature)
+    joint = summarize_together([(one.graph, one.outcomes) for one in graphs])
+    assert (shared.home, shared.share) == (int(is_paid_first), pytest.approx((0.3 + 0.9) / 2))
+    assert shared.outcome.details == {"cost_usd": 0.5}
+    assert (joint.cost_usd, joint.named) == (0.5, 3)
+    assert sum(f.outcome.label is not None for f in list_distinct(graphs)) == 3

@@ -154,12 +154,23 @@ def test_roles_of_no_graph_together_are_not_told():
     assert (contrast.n_earlier, contrast.n_later) == (5, 5)
 
 
-def test_one_graph_with_both_roles_has_a_chance_but_no_interval():
+def test_one_graph_alone_with_both_roles_is_not_tested():
     both = [Named(i, i, "input" if i < 6 else "output") for i in range(12)]
     graphs = [make_recorded(both), make_recorded([Named(i, 50 + i, "input") for i in range(5)])]
-    contrast = find(measure(graphs), "input", "output")
-    assert contrast.p is not None
-    assert (contrast.interval, contrast.n_graphs) == (None, 1)
+    order = measure(graphs)
+    contrast = find(order, "input", "output")
+    assert contrast.difference == pytest.approx(6 / 11)
+    assert (contrast.p, contrast.interval, contrast.n_graphs) == (None, None, 1)
+    assert (contrast.verdict, contrast.is_supported) == ("one graph alone", False)
+    assert find(order, "cross", "output").verdict == "not told"
+
+
+def test_a_graph_and_its_copy_are_one_graph():
+    graph = plant_trend(0)
+    order = measure([graph, graph])
+    assert [c.verdict for c in order.contrasts] == ["one graph alone"] * 3
+    assert [c.n_graphs for c in order.contrasts] == [1] * 3
+    assert not order.has_several
 
 
 def test_the_order_of_the_graphs_is_nothing_to_it():

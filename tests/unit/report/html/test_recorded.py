@@ -7,7 +7,7 @@ from tests.unit.report.html.labelled_graphs import Named, build_labelled
 from clerp.errors import GraphError, UsageError
 from clerp.feature import FeatureId
 from clerp.graph import read_graph
-from clerp.report.html.recorded import read_recorded
+from clerp.report.html.recorded import RecordedGroup, read_recorded
 
 FEATURES = [Named(0, 7), Named(3, 5, "artefact", "", "abstained", "dense: fires on 20%")]
 
@@ -89,14 +89,16 @@ def test_a_hint_that_is_no_text_is_none(hint: Any):
 def test_what_a_grouper_said_is_read_back():
     supernodes = [
         {"name": "mine", "origin": "person", "warnings": ["a"], "members": []},
-        {"name": "its", "origin": "clerp", "warnings": []},
+        {"name": "its", "origin": "clerp", "warnings": [], "members": [{"node_id": "0_7_1"}]},
     ]
     grouping = {"grouper": "semantic", "supernodes": supernodes, "ungrouped": []}
     recorded = read_recorded(read_graph(build_labelled(FEATURES, clerp={"grouping": grouping})))
     assert recorded.grouping is not None
     assert recorded.grouping.grouper == "semantic"
-    assert (recorded.grouping.n_own, recorded.grouping.n_all) == (1, 2)
-    assert recorded.grouping.warnings == (("mine", "a"),)
+    assert recorded.grouping.groups == (
+        RecordedGroup("mine", (), False, ("a",)),
+        RecordedGroup("its", ("0_7_1",), True, ()),
+    )
 
 
 def test_a_damaged_grouping_is_refused_by_its_place():

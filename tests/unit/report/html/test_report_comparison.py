@@ -33,9 +33,9 @@ def test_what_changed_is_counted_and_listed():
     }
     assert listed == {
         "1_1": {"label": ("old", "new")},
-        "2_1": {"label": ("-", "gained")},
+        "2_1": {"label": (None, "gained")},
         "3_1": {
-            "label": ("lost", "-"),
+            "label": ("lost", None),
             "role": ("input", "obscure"),
             "tier": ("1", "3"),
             "status": ("labeled", "needs review"),
@@ -76,3 +76,13 @@ def test_features_that_one_run_alone_has_are_counted():
 def test_runs_over_graphs_without_a_common_feature_are_refused():
     with pytest.raises(UsageError, match="no feature in common"):
         compare_runs(make_recorded(BEFORE), make_recorded([Named(9, 9)]))
+
+
+def test_a_dash_is_a_label_and_a_setting_like_others():
+    before = make_recorded([Named(0, 1, label="-")], clerp={"embedder": "-"})
+    after = make_recorded([Named(0, 1, label="")], clerp={"embedder": ""})
+    comparison = compare_runs(before, after)
+    counted = (comparison.labels_gained, comparison.labels_lost, comparison.labels_changed)
+    assert counted == (0, 1, 0)
+    assert [(s.before, s.after) for s in comparison.settings] == [("-", None)]
+    assert comparison.changed[0].differences[0].before == "-"

@@ -167,8 +167,11 @@ def test_a_comparison_lists_what_changed():
 
 
 def test_supernodes_are_drawn():
+    members = [{"node_id": "3_2_1", "reason": "it says so"}]
     warned = {"name": "say <b>", "origin": "clerp", "warnings": ["makes a cycle"]}
-    grouping = {"grouper": "semantic", "supernodes": [warned]}
+    renamed = {"name": "was", "origin": "clerp", "warnings": ["spans 9 layers"]}
+    supernodes = [{**group, "members": members} for group in (warned, renamed)]
+    grouping = {"grouper": "semantic", "supernodes": supernodes}
     document = build_labelled([Named(0, 1), Named(3, 2, "output")], clerp={"grouping": grouping})
     document["qParams"]["supernodes"] = [["input words", "0_1_1"], ["say <b>", "3_2_1"]]
     document["links"] = [{"source": "0_1_1", "target": "3_2_1", "weight": -1.5}]
@@ -176,7 +179,7 @@ def test_supernodes_are_drawn():
     assert "input words" in page.text
     assert "say <b>" in page.text
     assert "2 of 2 supernodes, and the strongest 1 of 1" in page.text
-    assert "Proposed by clerp's grouper semantic: 1 of 1." in page.text
+    assert "Proposed by clerp's grouper semantic: 1 of 2; the others are people's." in page.text
     assert "Warnings (1) say <b> makes a cycle" in page.text
     assert_harmless(page)
 
@@ -217,6 +220,7 @@ def make_hostile(number: int, text: str) -> RecordedGraph:
         "route_reason": text,
         "details": {"model": text, "cost_usd": 1.0},
         "candidates": [candidate],
+        "scores": {text: {"raw": 0.3, "weighted": 0.3, "n": 20}},
     }
     document = build_labelled(
         [
@@ -290,7 +294,7 @@ def test_heat_is_that_of_the_review_page():
     [
         ({"rule": "protocol", "threshold": 0.25}, "protocol asks for a raw score of 0.25 or more"),
         ({"rule": "air", "threshold": 5.0}, "air asks for a z of 5.0 or more"),
-        ({"rule": "calibrated", "alpha": 0.05}, "with a chance of at most 0.05"),
+        ({"rule": "calibrated", "alpha": 0.05}, "with a chance of more than 0.05"),
     ],
 )
 def test_what_counts_as_high_is_told_and_drawn(configuration: dict[str, Any], said: str):
@@ -300,5 +304,32 @@ def test_what_counts_as_high_is_told_and_drawn(configuration: dict[str, Any], sa
     features = [Named(i, i, record=record) for i in range(3)]
     page = render([make_recorded(features, clerp={"configuration": configuration})])
     assert said in page.text
-    drawn = configuration.get("threshold", 0.05)
-    assert f"threshold {drawn:g}" in page.text
+    threshold = configuration.get("threshold")
+    assert (f"threshold {threshold:g}" if threshold else "at most 0.05") in page.text
+
+
+def test_a_small_chance_alone_does_not_make_a_role():
+    obscure = Named(0, 1, "obscure", "", "needs_review", record={"p": 0.01})
+    page = render([make_recorded([obscure, Named(1, 2)])])
+    assert "a chance of at most 0.05 alone is not enough" in page.text
+
+
+def test_chances_that_are_not_known_decide_nothing():
+    page = render([make_recorded([Named(0, 1, record={"p": None})])])
+    assert "how often one planted with nothing would is not known here" in page.text
+    assert "0.05 alone" not in page.text
+
+
+def test_labels_that_do_not_fit_the_graph_or_name_several_features_are_told():
+    fits = Named(0, 1, label="alike", record={"misfits": []})
+    odd = Named(1, 2, label="alike", record={"misfits": ["1_2_1"]})
+    page = render([make_recorded([fits, odd, Named(2, 3)])])
+    assert "checked do not fit repeated" in page.text
+    assert "2 1 (30.0%) 1" in page.text
+
+
+def test_a_report_tells_what_it_was_made_from(recorded: list[RecordedGraph]):
+    assert "from the labelled graph, with the activation examples at hand, and from the run" in (
+        render(recorded[:1], before=recorded[0]).text
+    )
+    assert "from the labelled graph: the same" in render([make_recorded([Named(0, 1)])]).text

@@ -1,6 +1,8 @@
 import os
+import re
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given
@@ -13,6 +15,7 @@ from clerp.graph import AttributionGraph, read_graph
 from clerp.report.html.circuit_figure import draw_circuit
 from clerp.report.html.supernodes import MAX_ARROWS, MAX_BOXES, Circuit, condense
 
+_POINT = re.compile(r"(-?[\d.]+) (-?[\d.]+)")
 NAMES = st.text(st.characters(codec="utf-8"), max_size=60)
 
 
@@ -129,6 +132,28 @@ def test_of_many_groups_the_largest_and_of_many_arrows_the_strongest_are_drawn()
     weights = [abs(arrow.weight) for arrow in circuit.arrows]
     assert weights == sorted(weights, reverse=True)
     assert draw_circuit(circuit, "many").startswith("<svg")
+
+
+def test_many_long_words_stay_within_the_picture():
+    document = build_graph(n_features=1, n_errors=0, n_embeddings=12, n_logits=12)
+    words = [f"{'w' * 30}{n}" for n in range(12)]
+    document["metadata"]["prompt_tokens"] = words
+    feature, *ends = document["nodes"]
+    for word, logit in zip(words, ends[12:], strict=True):
+        logit["clerp"] = f'Output "{word}" (p=0.100)'
+    document["links"] = [
+        *({"source": end["node_id"], "target": "0_10_1", "weight": 1.0} for end in ends[:12]),
+        *({"source": "0_10_1", "target": end["node_id"], "weight": 1.0} for end in ends[12:]),
+    ]
+    document["qParams"]["supernodes"] = [["one", feature["node_id"]]]
+    circuit = condensed(read_graph(document))
+    assert len(circuit.boxes) == 25
+    root = ElementTree.fromstring(draw_circuit(circuit, "wide"))
+    _, _, width, height = map(float, root.attrib["viewBox"].split())
+    drawn = " ".join(path.attrib["d"] for path in root.iter("path"))
+    places = [(float(x), float(y)) for x, y in _POINT.findall(drawn)]
+    assert len(places) > 25 * 8
+    assert all(0 <= x <= width and 0 <= y <= height for x, y in places)
 
 
 @given(st.lists(NAMES, min_size=1, max_size=5), st.randoms(use_true_random=False))
