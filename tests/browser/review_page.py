@@ -273,6 +273,8 @@ class Reviewers:
         """Start a server and open its link."""
         page = self.open(self._stack.enter_context(serve_review(ledger, annotator, *options)))
         page.page.goto(page.server.link)
+        # What lets the browser in goes on to the queue by itself.
+        page.page.wait_for_url(lambda url: "/enter" not in url)
         return page
 
     def open(self, server: Server, **settings: Any) -> ReviewPage:
