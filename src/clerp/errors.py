@@ -14,6 +14,8 @@ ClerpError                     caught by the command line: one line, no tracebac
 │   ├── ConflictError          somebody decided meanwhile
 │   └── UnknownItemError       the queue has no such feature
 ├── PluginError                unknown, registered twice or lacking a dependency
+├── VerbalizerError            a verbalizer broke, or does not fit
+│   └── NotAvailableError      no verbalizer fits the model: said of its features, the run goes on
 └── LabelerError               a labeler broke: the feature is `failed`
     ├── TransportError         the provider did not answer, or refused
     │   ├── BusyError          not now; later it may
@@ -108,6 +110,18 @@ class UnknownItemError(ReviewError):
 
 class PluginError(ClerpError):
     """A plugin that is unknown, registered twice or lacks a dependency."""
+
+
+class VerbalizerError(ClerpError):
+    """A verbalizer broke: what it should have said is missing, and nothing stands in for it."""
+
+    exit_code = 2
+
+
+class NotAvailableError(VerbalizerError):
+    """No verbalizer fits the model of a graph, or it could not be shown to work on it."""
+
+    exit_code = 1
 
 
 class LabelerError(ClerpError):

@@ -43,7 +43,16 @@ if TYPE_CHECKING:
     from clerp.labelers import LabelRequest
     from clerp.labels import Abstention, Label
     from clerp.ledger import Ledger
-    from clerp.verbalizers import Verbalization
+    from clerp.verbalizers import (
+        Explained,
+        Extraction,
+        Missed,
+        ModelClaim,
+        PairIdentity,
+        Passage,
+        Sampling,
+        Verbalization,
+    )
 
 Kind = Literal["readers", "sources", "embedders", "labelers", "verbalizers", "groupers"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -58,9 +67,14 @@ _OWNERS = {
     ("readers", "circuit_tracer.graph.Graph"): "clerp-circuit-tracer",
     ("embedders", "sentence-transformers"): "clerp-sentence-transformers",
     ("sources", "huggingface"): "clerp-circuit-tracer",
+    ("verbalizers", "nla"): "clerp-nla",
+    ("verbalizers", "nla-server"): "clerp-nla",
+    ("verbalizers", "neuronpedia-nla"): "clerp-nla",
+    ("verbalizers", "recorded-nla"): "clerp-nla",
     ("sources", "neuronpedia"): "clerp-neuronpedia",
     ("sources", "neuronpedia-export"): "clerp-neuronpedia",
     (_COMMANDS, "collect"): "clerp-circuit-tracer",
+    (_COMMANDS, "verbalize"): "clerp-nla",
 }
 
 
@@ -164,14 +178,54 @@ class Ledgered(Protocol):
 
 @runtime_checkable
 class Verbalizer(Protocol):
-    """A direction of the residual stream to text, by a natural language autoencoder."""
+    """A natural language autoencoder: what there is to check it, and what it says."""
 
     name: str
+    """Its kind and whose it is, for records; never a path or an address."""
 
-    async def verbalize(
-        self, directions: "Float32[ndarray, 'direction d_model']"
+    def check(self, claim: "ModelClaim") -> "PairIdentity":
+        """Say which pair it is, if it fits the model of a graph.
+
+        Raises:
+            NotAvailableError: It was made for another model, or cannot be shown to work on this
+                one. Nothing is described then.
+        """
+        ...
+
+
+@runtime_checkable
+class VectorVerbalizer(Verbalizer, Protocol):
+    """One that takes vectors, so that controls can be run."""
+
+    async def extract(self, passages: "Sequence[Passage]") -> "Sequence[Extraction | Missed]":
+        """Return the residual at the end of each passage, in order."""
+        ...
+
+    async def describe(
+        self, vectors: "Float32[ndarray, 'vector d_model']", sampling: "Sampling"
     ) -> "Sequence[Verbalization]":
-        """Return one verbalization for each direction, with how well it reconstructs."""
+        """Return what the actor says of each vector; of their length nothing is used."""
+        ...
+
+    async def compare(
+        self, texts: Sequence[str], vectors: "Float32[ndarray, 'vector d_model']"
+    ) -> "Float32[ndarray, 'text vector']":
+        """Return the cosine of the critic's reconstruction of each text with each vector."""
+        ...
+
+    async def describe_nothing(self, sampling: "Sampling") -> "Verbalization":
+        """Return what the actor says where no vector is put in."""
+        ...
+
+
+@runtime_checkable
+class PassageVerbalizer(Verbalizer, Protocol):
+    """One that takes text alone and keeps the residuals to itself."""
+
+    async def explain(
+        self, passages: "Sequence[Passage]", sampling: "Sampling"
+    ) -> "Sequence[Explained | Missed]":
+        """Return what the actor says of the end of each passage, in order."""
         ...
 
 

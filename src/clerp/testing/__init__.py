@@ -1,7 +1,8 @@
 """What a plugin's author needs to test a plugin, under any test runner.
 
 Checks of the contract in `clerp.plugins`, one for each kind; builders of the data that plugins are
-given; and a labeler that does what a test tells it to::
+given; a labeler that does what a test tells it to; and verbalizers of a small world that is fully
+known::
 
     from clerp.testing import check_labeler, check_registered
 
@@ -18,6 +19,7 @@ from clerp.testing.builders import make_evidence, make_example, make_request, ma
 from clerp.testing.contract import ContractError
 from clerp.testing.embedders import check_embedder
 from clerp.testing.fake_labeler import FakeLabeler
+from clerp.testing.fake_verbalizer import FakePassageVerbalizer, FakeVectorVerbalizer
 from clerp.testing.groupers import check_grouper
 from clerp.testing.labelers import check_labeler
 from clerp.testing.planting import KINDS, Planted, plant
@@ -30,6 +32,8 @@ __all__ = [
     "KINDS",
     "ContractError",
     "FakeLabeler",
+    "FakePassageVerbalizer",
+    "FakeVectorVerbalizer",
     "Planted",
     "check_embedder",
     "check_grouper",

@@ -11,7 +11,7 @@ from clerp.testing.readers import check_reader
 from clerp.testing.sources import check_source
 from clerp.testing.verbalizers import check_verbalizer
 
-_CHECKS: dict[Kind, Callable[..., None]] = {
+_CHECKS: dict[Kind, Callable[..., object]] = {
     "readers": check_reader,
     "sources": check_source,
     "embedders": check_embedder,
@@ -28,8 +28,8 @@ def check_registered(kind: Kind, name: str, **given: object) -> None:
         kind: For example `labelers`.
         name: `NAME` or `NAME:ARGUMENT`, as on the command line.
         given: What the check takes beside the plugin, by name: `source` and `unreadable` of
-            `check_reader`, `features` of `check_source`, `graph` of `check_grouper`, `d_model` of
-            `check_verbalizer`, `requests` of `check_labeler`.
+            `check_reader`, `features` of `check_source`, `graph` of `check_grouper`, `claim` and
+            `passages` of `check_verbalizer`, `requests` of `check_labeler`.
 
     Raises:
         PluginError: Nobody or more than one registers the name, or a dependency is missing.

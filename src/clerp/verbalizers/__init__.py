@@ -1,12 +1,25 @@
-"""Tier 3: what a natural language autoencoder says of a direction."""
+"""Tier 3: what a natural language autoencoder says of features that resist labelling."""
 
-from dataclasses import dataclass
+from clerp.verbalizers.verbalization import (
+    Explained,
+    Extraction,
+    InputKind,
+    Missed,
+    ModelClaim,
+    PairIdentity,
+    Passage,
+    Sampling,
+    Verbalization,
+)
 
-
-@dataclass(frozen=True, slots=True)
-class Verbalization:
-    """Text for one direction, never a label by itself."""
-
-    text: str
-    cosine_similarity: float
-    """Of the direction and its reconstruction from the text."""
+__all__ = [
+    "Explained",
+    "Extraction",
+    "InputKind",
+    "Missed",
+    "ModelClaim",
+    "PairIdentity",
+    "Passage",
+    "Sampling",
+    "Verbalization",
+]

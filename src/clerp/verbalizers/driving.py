@@ -1,0 +1,284 @@
+"""Features to what an NLA says of them, with every signal of how far to trust it.
+
+Each stage goes over all features before the next begins: subject, actor and critic may not fit into
+memory together.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+import numpy as np
+from jaxtyping import Float32
+
+from clerp.errors import VerbalizerError
+from clerp.evidence import FeatureEvidence
+from clerp.feature import FeatureId
+from clerp.plugins import Embedder
+from clerp.verbalizers.agreement import Samples
+from clerp.verbalizers.explaining import explain_passages, summarise
+from clerp.verbalizers.gates import Controls, find_modal
+from clerp.verbalizers.judging import Common, Material, Told, judge_features
+from clerp.verbalizers.outcome import FeatureVerbalization
+from clerp.verbalizers.places import (
+    Gathered,
+    Place,
+    gather_differences,
+    gather_directions,
+    gather_residuals,
+)
+from clerp.verbalizers.reconstruction import (
+    list_targets,
+    measure_reconstruction,
+)
+from clerp.verbalizers.recording import RecordedCalls
+from clerp.verbalizers.stored import Ordinary
+from clerp.verbalizers.verbalization import (
+    InputKind,
+    Sampling,
+    Verbalization,
+)
+
+N_RANDOM = 16
+"""Random vectors whose commonest text says nothing."""
+N_BASELINE = 16
+"""Ordinary residuals described where there are fewer features than that to compare with."""
+_RANDOM_SEED = 8
+
+_KEPT_BY_SERVER = (
+    "the server keeps residuals to itself: no text without a vector or of random ones, no "
+    "reconstruction of mismatched ones, no lengths"
+)
+_ONE_TEXT = "one text of each place: whether samples agree is not known"
+_NO_ORDINARY = "no residuals of ordinary text: lengths and reconstruction have no control"
+
+Held = Mapping[FeatureId, Collection[str]]
+Directions = Mapping[FeatureId, Float32[np.ndarray, " d_model"] | str]
+_NOTHING_HELD: Held = MappingProxyType({})
+_NO_DIRECTIONS: Directions = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What an NLA is asked of each feature."""
+
+    kind: InputKind = "example"
+    n_examples: int = 5
+    """Places where it fires, for `example`."""
+    n_samples: int = 4
+    """Texts of each vector, with one seed more each; at temperature 0 one is enough."""
+    n_inactive: int = 2
+    """Places where it is off for each place where it fires, for `example`; one text of each."""
+    sampling: Sampling = Sampling()  # noqa: RUF009 - frozen
+
+    @property
+    def n_texts(self) -> int:
+        """Texts of each vector."""
+        return 1 if self.sampling.temperature == 0 else self.n_samples
+
+
+async def verbalize_features(
+    evidence: Sequence[FeatureEvidence],
+    calls: RecordedCalls,
+    embedder: Embedder,
+    terms: Terms = Terms(),
+    *,
+    held_out: Held = _NOTHING_HELD,
+    directions: Directions = _NO_DIRECTIONS,
+) -> dict[FeatureId, FeatureVerbalization]:
+    """Ask an NLA about features, and say of each how far to trust what it says.
+
+    What breaks for one feature is said of that one. Agreement is held against the other features
+    given, so that figures depend on which are asked about together.
+
+    Args:
+        evidence: Of each feature.
+        calls: Of a verbalizer that fits their model.
+        embedder: Of texts and claims.
+        terms: What to ask.
+        held_out: Ids of examples, by feature, that are kept for scoring labels.
+        directions: What decoder rows write up to the pair's layer, by feature, or why there is
+            none; for `decoder`.
+
+    Returns:
+        One for each feature, in order of layer and index.
+
+    Raises:
+        LedgerError: The ledger failed.
+        PluginError: The embedder does not answer with one row for each text.
+    """
+    ordered = sorted(evidence, key=lambda one: one.feature)
+    if calls.takes_vectors:
+        drive = _VectorDrive(calls, terms, ordered, held_out, directions)
+        materials = await drive.collect()
+        common = await drive.control(materials)
+        await drive.reconstruct(materials, common)
+    else:
+        materials = await _explain(calls, terms, ordered, held_out)
+        notes = (_KEPT_BY_SERVER, _ONE_TEXT)
+        common = Common(calls.pair, terms.kind, terms.sampling, n_samples=1, notes=notes)
+        summarise(materials, common)
+    judged = judge_features(materials, common, embedder)
+    return {one.feature: one for one in judged}
+
+
+@dataclass(slots=True)
+class _VectorDrive:
+    calls: RecordedCalls
+    terms: Terms
+    evidence: Sequence[FeatureEvidence]
+    held_out: Held
+    directions: Directions
+    ordinary: Ordinary | None = None
+
+    async def collect(self) -> list[Material]:
+        """Gather vectors of all features and have them described."""
+        materials = [Material(gathered) for gathered in await self._gather()]
+        for sample in range(self.terms.n_texts):
+            await self._describe(materials, sample)
+        await self._describe_off(materials)
+        return materials
+
+    async def control(self, materials: Sequence[Material]) -> Common:
+        """Have described what is the same whatever the feature."""
+        notes: list[str] = []
+        controls = Controls()
+        if any(material.told for material in materials):
+            controls = await self._make_controls(notes)
+        return Common(
+            self.calls.pair,
+            self.terms.kind,
+            self.terms.sampling,
+            self.terms.n_texts,
+            controls,
+            await self._describe_ordinary(materials),
+            tuple(notes),
+        )
+
+    async def reconstruct(self, materials: Sequence[Material], common: Common) -> None:
+        """Have the critic read one usable text of each residual."""
+        if self.terms.kind != "example" or self.ordinary is None:
+            return
+        for material in materials:
+            if material.told:
+                await self._reconstruct(material, common, self.ordinary)
+
+    async def _gather(self) -> list[Gathered]:
+        match self.terms.kind:
+            case "example":
+                return await gather_residuals(
+                    self.evidence,
+                    self.calls,
+                    self.terms.n_examples,
+                    self.terms.n_inactive,
+                    self.held_out,
+                )
+            case "contrast":
+                return await gather_differences(self.evidence, self.calls, self.held_out)
+            case "decoder":
+                features = [one.feature for one in self.evidence]
+                return gather_directions(features, self.directions, self.calls.pair.d_model)
+
+    async def _describe(self, materials: Sequence[Material], sample: int) -> None:
+        owned = [(one, place) for one in materials for place in one.gathered.active]
+        said = await self._ask([place for _, place in owned], sample)
+        for (material, place), one in zip(owned, said, strict=True):
+            if isinstance(one, VerbalizerError):
+                _miss(material, place, one)
+            else:
+                material.told.append(Told(place, sample, one))
+
+    async def _describe_off(self, materials: Sequence[Material]) -> None:
+        owned = [(one, place) for one in materials for place in one.gathered.inactive]
+        said = await self._ask([place for _, place in owned], sample=0)
+        for (material, place), one in zip(owned, said, strict=True):
+            if isinstance(one, VerbalizerError):
+                material.gathered.broke = str(one)
+            else:
+                material.told_off.append(Told(place, 0, one))
+
+    async def _ask(
+        self, places: Sequence[Place], sample: int
+    ) -> list[Verbalization | VerbalizerError]:
+        vectors = [place.vector for place in places if place.vector is not None]
+        if not vectors:
+            return []
+        sampling = self.terms.sampling
+        drawn = replace(sampling, seed=sampling.seed + sample)
+        return await self.calls.describe(np.stack(vectors), drawn)
+
+    async def _make_controls(self, notes: list[str]) -> Controls:
+        nothing = await self.calls.describe_nothing(self.terms.sampling)
+        if isinstance(nothing, VerbalizerError) or nothing.fault:
+            why = nothing if isinstance(nothing, VerbalizerError) else nothing.fault
+            notes.append(f"no text without a vector to compare with: {why}")
+        generator = np.random.default_rng(_RANDOM_SEED)
+        shape = N_RANDOM, self.calls.pair.d_model
+        drawn = generator.standard_normal(shape, dtype=np.float32)
+        said = _keep_usable(await self.calls.describe(drawn, self.terms.sampling))
+        if not said:
+            notes.append("no text of a random vector to compare with")
+        self.ordinary = await self._measure_ordinary(notes)
+        return Controls(
+            nothing=tuple(one.text for one in _keep_usable([nothing])),
+            modal=find_modal([one.text for one in said]),
+            reference=self.ordinary.reference if self.ordinary else None,
+        )
+
+    async def _measure_ordinary(self, notes: list[str]) -> Ordinary | None:
+        measured = await self.calls.measure_ordinary()
+        if isinstance(measured, Ordinary):
+            return measured
+        notes.append(f"{_NO_ORDINARY} ({measured})" if measured else _NO_ORDINARY)
+        return None
+
+    async def _describe_ordinary(self, materials: Sequence[Material]) -> tuple[Samples, ...]:
+        n_features = sum(bool(material.told) for material in materials)
+        if self.ordinary is None or not 0 < n_features < N_BASELINE:
+            return ()
+        vectors = self.ordinary.others[:N_BASELINE]
+        said = _keep_usable(await self.calls.describe(vectors, self.terms.sampling))
+        return tuple(Samples(f"ordinary {n}", (one.text,)) for n, one in enumerate(said))
+
+    async def _reconstruct(self, material: Material, common: Common, ordinary: Ordinary) -> None:
+        chosen: dict[str, Told] = {}
+        for told in material.told:
+            if not common.check(told):
+                chosen.setdefault(told.place.input_id, told)
+        firsts = list(chosen.values())
+        if not firsts:
+            return
+        vectors = np.stack([one.place.vector for one in firsts if one.place.vector is not None])
+        targets = list_targets(vectors, ordinary.others, ordinary.reference)
+        rows = await self.calls.compare([one.verbalization.text for one in firsts], targets)
+        cosines = [row for row in rows if not isinstance(row, VerbalizerError)]
+        faults = [row for row in rows if isinstance(row, VerbalizerError)]
+        if faults:
+            material.gathered.broke = str(faults[0])
+            material.notes.append(f"reconstruction was not measured: {faults[0]}")
+            return
+        material.reconstruction = measure_reconstruction(
+            np.stack(cosines), range(len(firsts)), targets, len(firsts), ordinary.reference
+        )
+
+
+async def _explain(
+    calls: RecordedCalls, terms: Terms, evidence: Sequence[FeatureEvidence], held_out: Held
+) -> list[Material]:
+    if terms.kind != "example":
+        reason = f"{calls.verbalizer.name} takes text alone, and {terms.kind} is a vector"
+        return [Material(Gathered(one.feature, reason=reason)) for one in evidence]
+    return await explain_passages(
+        evidence, calls, terms.sampling, terms.n_examples, terms.n_inactive, held_out
+    )
+
+
+def _keep_usable(said: Sequence[Verbalization | VerbalizerError]) -> list[Verbalization]:
+    return [one for one in said if isinstance(one, Verbalization) and not one.fault]
+
+
+def _miss(material: Material, place: Place, fault: VerbalizerError) -> None:
+    if place.passage is not None:
+        material.gathered.miss(place.passage, fault)
+    else:
+        material.gathered.broke = str(fault)
