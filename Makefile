@@ -10,7 +10,7 @@ LLM ?= build/llm
 # For any processor, so that pip may keep the wheel; no OpenMP, images or TLS: one thread serves text.
 LLAMA_FLAGS := -DGGML_NATIVE=OFF -DGGML_OPENMP=OFF -DLLAVA_BUILD=OFF -DLLAMA_OPENSSL=OFF
 
-.PHONY: demo test test-llm faults browser collected check benchmarks benchmark-collect benchmark-routing benchmark-llm benchmark-review benchmark-circuits picture sample sample-evidence ordinary rule directions system install install-test clean
+.PHONY: demo test test-llm faults browser collected check benchmarks benchmark-collect benchmark-routing benchmark-llm benchmark-review benchmark-circuits benchmark-nla nla-transformers5 picture sample sample-evidence ordinary rule directions nla-eval system install install-test clean
 
 demo: install  ## Label a bundled real graph and print the table
 	mkdir -p $(DEMO)
@@ -84,6 +84,22 @@ benchmark-review: install-test  ## Pages and decisions of a queue of 20,000 feat
 benchmark-circuits: install-test  ## Groups of 2,000 nodes and 800,000 links, and a report of 2,000 features; about a minute
 	$(BIN)/python -m tests.benchmarks.grouping
 	$(BIN)/python -m tests.benchmarks.report
+
+benchmark-nla: install-test  ## Texts a second of the tiny pair, one by one and 32 at once, and memory; about two minutes
+	$(BIN)/python -m tests.benchmarks.nla
+
+nla-transformers5: build/transformers5/installed  ## The loader of pairs under transformers 5, in an environment of its own
+	OMP_NUM_THREADS=1 build/transformers5/bin/pytest -q plugins/clerp-nla/tests/test_pair_*.py
+
+build/transformers5/installed: plugins/clerp-nla/requirements-transformers5.txt plugins/clerp-nla/pyproject.toml pyproject.toml
+	$(PYTHON) -m venv build/transformers5
+	build/transformers5/bin/pip install -q torch==2.13.0
+	build/transformers5/bin/pip install -q -r plugins/clerp-nla/requirements-transformers5.txt -e . -e plugins/clerp-nla
+	touch $@
+
+nla-eval: install-test  ## How well the signals of tier 3 tell true claims from false, on a tiny pair whose truth is known
+	mkdir -p build
+	$(BIN)/python -m clerp_nla.evaluation plugins/clerp-nla/tests/tiny --out build/nla-eval.md
 
 picture: install-test  ## Draw the README's pictures again; pages in Chromium
 	$(BIN)/python graphs/draw_table.py

@@ -1,0 +1,1 @@
+"""From a feature to the vectors that a pair is asked about."""

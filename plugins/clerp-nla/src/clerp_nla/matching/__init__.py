@@ -1,0 +1,1 @@
+"""Whether a pair belongs to the model of a graph, and works on it."""

@@ -1,0 +1,1 @@
+"""The model whose residuals a pair describes, as plain transformers runs it."""

@@ -1,0 +1,63 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from clerp.errors import UsageError, VerbalizerError
+from clerp_nla import placement
+from clerp_nla.placement import Placement, choose_placement, fit_together, guard_memory
+
+CPU = Placement(torch.device("cpu"), torch.float32)
+
+
+def test_the_processor_computes_in_single_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+    assert choose_placement() == CPU
+    assert choose_placement("cpu", torch.bfloat16).dtype == torch.bfloat16
+
+
+def test_a_device_that_is_not_there_is_refused() -> None:
+    with pytest.raises(UsageError, match="there is no device 'nowhere' here"):
+        choose_placement("nowhere")
+
+
+@pytest.mark.parametrize(("dtype", "growth"), [(torch.float32, 2), (torch.bfloat16, 1)])
+def test_models_fit_together_where_there_is_room_for_half_as_much_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype, growth: int
+) -> None:
+    for name, size in (("av", 100), ("ar", 60)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.safetensors").write_bytes(b"0" * size)
+        (tmp_path / name / "notes.txt").write_bytes(b"0" * 1000)
+    folders = [tmp_path / "av", tmp_path / "ar"]
+    place = Placement(torch.device("cpu"), dtype)
+
+    monkeypatch.setattr(placement, "_measure_free", lambda _: 240 * growth + 1)
+    assert fit_together(folders, place)
+    monkeypatch.setattr(placement, "_measure_free", lambda _: 240 * growth)
+    assert not fit_together(folders, place)
+
+
+def test_free_memory_is_measured(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"0")
+
+    assert fit_together([tmp_path], CPU)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"),
+    ],
+)
+def test_memory_that_does_not_suffice_is_said_in_a_line(fault: Exception) -> None:
+    with pytest.raises(VerbalizerError, match="out of memory on cpu"), guard_memory(CPU):
+        raise fault
+
+
+def test_other_faults_stay_what_they_are() -> None:
+    with pytest.raises(RuntimeError, match="shapes"), guard_memory(CPU):
+        raise RuntimeError("shapes cannot be multiplied")

@@ -1,0 +1,245 @@
+"""`clerp verbalize`, with a pair that is fully known in the place of a real one."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.command_line import Run, assert_refused, make_runner
+from tests.fake_llm import always_good, run_fake_llm
+from tests.tiny_graph import FEATURES, build_records, build_tiny_graph, write_graph, write_records
+
+from clerp.errors import NotAvailableError, VerbalizerError
+from clerp.testing.fake_verbalizer import MODEL, FakePassageVerbalizer, FakeVectorVerbalizer
+from clerp.verbalizers import Missed, ModelClaim, PairIdentity
+from clerp_nla import asking
+
+FIRST, SECOND = map(str, FEATURES[:2])
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    return make_runner(capsys, monkeypatch)
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    # Routes are not shown, and this one takes the least time.
+    monkeypatch.setenv("CLERP_RULE", "protocol")
+    document = build_tiny_graph()
+    document["metadata"]["scan"] = MODEL
+    write_graph(tmp_path / "graph.json", document)
+    records = build_records()
+    del records[FEATURES[2]]
+    write_records(tmp_path / "features", records)
+    return tmp_path
+
+
+@pytest.fixture
+def pair(monkeypatch: pytest.MonkeyPatch) -> FakeVectorVerbalizer:
+    return put(FakeVectorVerbalizer(), monkeypatch)
+
+
+def put(verbalizer: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(asking, "open_verbalizer", lambda _: verbalizer)
+    return verbalizer
+
+
+def list_arguments(place: Path, *features: str, **options: object) -> list[str]:
+    given = {"nla": "nla:org/pair", "ledger": place / "clerp.db"} | options
+    named = [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
+    wanted = [f"--feature={feature}" for feature in features]
+    return ["verbalize", str(place / "graph.json"), *wanted, *named]
+
+
+def test_texts_are_shown_with_signals_and_their_controls(
+    run: Run, place: Path, pair: FakeVectorVerbalizer
+):
+    told = run(*list_arguments(place, FIRST))
+    assert told.code == 0, told.err
+    lines = told.out.splitlines()
+    assert lines[:2] == [FIRST, "experimental: no label, and no claim in it is checked"]
+    assert "signal" in told.out
+    assert "control" in told.out
+    for signal in ("gates", "reconstruction", "rank", "agreement over samples"):
+        assert any(line.startswith(signal) for line in lines), signal
+
+
+def test_every_text_is_shown_where_all_are_asked_for(
+    run: Run, place: Path, pair: FakeVectorVerbalizer
+):
+    few, everything = (run(*list_arguments(place, FIRST), *more).out for more in ([], ["--all"]))
+    assert "more texts: --json" in few
+    assert "more texts" not in everything
+    assert len(everything) > len(few)
+
+
+def test_json_holds_everything_by_feature(run: Run, place: Path, pair: FakeVectorVerbalizer):
+    told = run(*list_arguments(place, SECOND, FIRST, examples=3, samples=2), "--json")
+    rows = [json.loads(line) for line in told.out.splitlines()]
+    assert [row["feature"] for row in rows] == [SECOND, FIRST]
+    assert all(row["experimental"] is True for row in rows)
+    assert all(len(row["said"]) == 3 * 2 for row in rows)
+    assert all(row["trust"]["status"] in ("unusable", "weak", "suggestive") for row in rows)
+
+
+def test_a_second_run_asks_nobody(run: Run, place: Path, pair: FakeVectorVerbalizer):
+    first = run(*list_arguments(place, FIRST), "--json")
+    pair.asked.clear()
+    again = run(*list_arguments(place, FIRST), "--json")
+    assert (again.code, again.out, pair.asked) == (0, first.out, [])
+    offline = run(*list_arguments(place, FIRST), "--json", "--offline")
+    assert (offline.code, offline.out) == (0, first.out)
+
+
+def test_a_node_names_its_feature(run: Run, place: Path, pair: FakeVectorVerbalizer):
+    told = run(*list_arguments(place, "0_10_1"), "--json")
+    assert json.loads(told.out)["said"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        ([], ["Missing option", "--feature"]),
+        (["--feature=9_9", "--nla=org/pair"], ["there is no feature 9_9"]),
+        (["--feature=0_10"], ["no NLA is named", "--nla"]),
+        (["--feature=0_10", "--nla=org/pair", "--method=baez"], ["baez asks", "--llm"]),
+        (
+            ["--feature=0_10", "--nla=org/pair", "--method=nla_decoder"],
+            ["nla_decoder is made for the input decoder", "--input decoder"],
+        ),
+        (["--feature=0_10", "--nla=other:pair"], ["there is no verbalizer 'other'"]),
+        (["--feature=0_10", "--nla=org/pair", "--samples=0"], ["--nla-samples", "greater"]),
+    ],
+    ids=lambda given: " ".join(given)[:40],
+)
+def test_what_cannot_be_asked_is_one_line(
+    run: Run, place: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], parts: list[str]
+):
+    monkeypatch.chdir(place)
+    if "no feature" in parts[0]:
+        put(FakeVectorVerbalizer(), monkeypatch)
+    assert_refused(run("verbalize", "graph.json", *arguments), *parts)
+
+
+class Misfit(FakeVectorVerbalizer):
+    def check(self, claim: ModelClaim) -> PairIdentity:
+        raise NotAvailableError("made for another model", remedy="One of this model is needed")
+
+
+class Broken(FakeVectorVerbalizer):
+    def check(self, claim: ModelClaim) -> PairIdentity:
+        raise VerbalizerError("the server is down", where="/home/ada", remedy="Start it")
+
+
+@pytest.mark.parametrize(
+    ("verbalizer", "code", "why"),
+    [
+        (Misfit(), 1, "not available: made for another model. One of this model is needed"),
+        (Broken(), 2, "not available: the server is down. Start it"),
+    ],
+)
+def test_where_nothing_is_said_the_code_tells_whether_to_try_again(
+    run: Run, place: Path, monkeypatch: pytest.MonkeyPatch, verbalizer: Any, code: int, why: str
+):
+    put(verbalizer, monkeypatch)
+    told = run(*list_arguments(place, FIRST))
+    assert told.code == code
+    assert why in told.out
+    assert "ada" not in told.out
+
+
+def test_a_feature_without_evidence_takes_no_other_with_it(
+    run: Run, place: Path, pair: FakeVectorVerbalizer
+):
+    told = run(*list_arguments(place, str(FEATURES[2]), FIRST), "--json")
+    missing, said = (json.loads(line) for line in told.out.splitlines())
+    assert missing["unavailable"].startswith("not available: ")
+    assert (told.code, bool(said["said"])) == (0, True)
+
+
+def test_a_text_of_the_pair_does_not_act_on_the_terminal(
+    run: Run, place: Path, monkeypatch: pytest.MonkeyPatch
+):
+    put(FakeVectorVerbalizer(words=("[red]x[/red]\x1b]0;y\x07\u202ez",)), monkeypatch)
+    told = run(*list_arguments(place, FIRST))
+    assert "[red]x[/red]" in told.out
+    assert not {"\x1b", "\x07", "\u202e"} & set(told.out)
+
+
+def test_a_model_makes_a_proposal_within_the_budget(
+    run: Run, place: Path, pair: FakeVectorVerbalizer
+):
+    (place / "clerp.toml").write_text("")
+    with run_fake_llm(always_good) as fake:
+        model = f"http:m@{fake.address}"
+        told = run(*list_arguments(place, FIRST, method="baez", llm=model), "--json")
+        row = json.loads(told.out)
+        assert (told.code, len(fake.requests)) == (0, 1)
+        assert (row["method"], bool(row["proposal"])) == ("baez", True)
+        again = run(*list_arguments(place, FIRST, method="baez", llm=model), "--json")
+        assert (again.out, len(fake.requests)) == (told.out, 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "verbalizer", "why"),
+    [
+        ({}, FakeVectorVerbalizer(), "this NLA is not on this machine"),
+        ({"transcoders": "org/set"}, FakePassageVerbalizer(), "takes text alone"),
+    ],
+)
+def test_decoder_rows_that_nobody_can_read_are_not_described(
+    run: Run, place: Path, monkeypatch: pytest.MonkeyPatch, options: Any, verbalizer: Any, why: str
+):
+    put(verbalizer, monkeypatch)
+    told = run(*list_arguments(place, FIRST, input="decoder", **options))
+    assert told.code == 1
+    assert why in " ".join(told.out.split())
+
+
+def test_that_peaks_were_not_run_again_is_said(run: Run, place: Path, pair: FakeVectorVerbalizer):
+    told = run(*list_arguments(place, FIRST, transcoders="org/set"), "--json")
+    assert "peaks were not run again" in json.loads(told.out)["notes"][-1]
+
+
+class Confirming:
+    """In the place of running a feature again: at the first peak it does not fire."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        pass
+
+    def confirm(self, _: object, passages: Any) -> list[Any]:
+        return [Missed(passages[0], "it is off when it is run again"), *passages[1:]]
+
+
+class ConfirmingNothing(Confirming):
+    def confirm(self, _: object, passages: Any) -> list[Any]:
+        return [Missed(passage, "it is off when it is run again") for passage in passages]
+
+
+class LocalFake(FakeVectorVerbalizer):
+    """One that says where its model is."""
+
+    class subject_place:  # noqa: N801 - an attribute elsewhere
+        folder = Path("subject")
+
+    class placement:  # noqa: N801
+        device = dtype = None
+
+
+@pytest.mark.parametrize(
+    ("check", "expected"),
+    [(Confirming, "was left out: it is off"), (ConfirmingNothing, "no peak holds: it is off")],
+)
+def test_peaks_at_which_the_feature_no_longer_fires_are_left_out(
+    run: Run, place: Path, monkeypatch: pytest.MonkeyPatch, check: type, expected: str
+):
+    put(LocalFake(), monkeypatch)
+    monkeypatch.setattr(asking, "LocalVerbalizer", LocalFake)
+    monkeypatch.setattr(asking, "FiringCheck", check)
+    told = run(*list_arguments(place, FIRST, transcoders="org/set"), "--json")
+    row = json.loads(told.out)
+    assert expected in f"{row['unavailable']} {row['notes']}"
+    dropped = [note.partition(" was left out")[0] for note in row["notes"]]
+    assert {one["input_id"] for one in row["said"]}.isdisjoint(dropped)
+    assert told.code == int(check is ConfirmingNothing)
