@@ -69,6 +69,21 @@ Refiner = Annotated[
 FallbackModel = Annotated[
     str | None, typer.Option(help="Model to ask where the first does not answer.")
 ]
+Nla = Annotated[
+    str | None,
+    typer.Option(
+        help="Natural language autoencoder that says what obscure features may be about: folder "
+        "of a pair, or NAME:ARGUMENT. Experimental; its texts are no labels."
+    ),
+]
+NlaModel = Annotated[
+    str | None,
+    typer.Option(help="The graphs' model, where they do not say it: google/gemma-2-2b."),
+]
+NlaExamples = Annotated[
+    int | None, typer.Option(help="Examples of a feature that the NLA describes: 5.")
+]
+NlaSamples = Annotated[int | None, typer.Option(help="Texts that it writes of each: 4.")]
 Budget = Annotated[
     float | None, typer.Option(help="US dollars that the calls may cost, never passed.")
 ]
@@ -123,6 +138,10 @@ def label(
     context: ContextName = None,
     refine: Refiner = None,
     fallback_model: FallbackModel = None,
+    nla: Nla = None,
+    nla_model: NlaModel = None,
+    nla_examples: NlaExamples = None,
+    nla_samples: NlaSamples = None,
     budget: Budget = None,
     dry_run: Annotated[
         bool,
@@ -184,6 +203,10 @@ def label(
         "context": context,
         "refine": refine,
         "fallback_model": fallback_model,
+        "nla": nla,
+        "nla_model": nla_model,
+        "nla_examples": nla_examples,
+        "nla_samples": nla_samples,
         "budget": budget,
         "labeler": labeler,
         "embedder": embedder,
@@ -466,12 +489,19 @@ def _show_estimates(graphs: "Sequence[Path]", given: GivenSettings) -> None:
     from clerp.report.costs import render_estimates
 
     with progress_bar() as progress:
-        estimates = estimate(graphs, progress=progress, **given)
-    if estimates:
-        show(render_estimates(estimates))
+        estimated = estimate(graphs, progress=progress, **given)
+    if nla := estimated.nla:
+        tell(
+            f"The NLA would describe at most {nla.residuals:,} residuals of {nla.features:,} "
+            f"obscure features in {nla.texts:,} texts, less what the ledger has."
+        )
+    if nla and nla.calls:
+        tell(f"The model would be asked at most {nla.calls:,} times what such texts share.")
+    if estimated.calls:
+        show(render_estimates(estimated.calls))
         tell("US$ is for short answers; at most, by which --budget reserves: every byte a token,")
         tell("answers of full length, and every call repeated once.")
-    else:
+    elif nla is None or not nla.calls:
         tell("No model would be asked: none is named, or everything is in the ledger.")
 
 

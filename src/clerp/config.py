@@ -41,6 +41,10 @@ class GivenSettings(TypedDict, total=False):
     context: Context | None
     refine: str | None
     fallback_model: str | None
+    nla: str | Path | None
+    nla_model: str | None
+    nla_examples: int | None
+    nla_samples: int | None
     budget: float | None
     labeler: str | None
     embedder: str | None
@@ -91,6 +95,15 @@ class Settings(BaseModel):
     """A small model, named as `llm`, that words the labels of tier 1 better."""
     fallback_model: str | None = None
     """Asked in the place of `llm` where that does not answer; never without being named."""
+    nla: str | None = None
+    """Natural language autoencoder that says what obscure features may be about: NAME:ARGUMENT of
+    a verbalizer, or the folder of a pair."""
+    nla_model: str | None = None
+    """The graphs' model, where they do not say it themselves: an NLA is held against it."""
+    nla_examples: int = Field(default=5, ge=1, le=20)
+    """Of a feature's top examples, how many it describes."""
+    nla_samples: int = Field(default=4, ge=1, le=20)
+    """Texts that it writes of each; of one alone it cannot be told whether it repeats itself."""
     budget: float | None = Field(default=None, ge=0)
     """US dollars that the calls of a run may cost, never passed."""
     labeler: str = "token-frequency"
@@ -129,11 +142,14 @@ class Settings(BaseModel):
     prices: Mapping[str, ModelPrice] = Field(default_factory=dict[str, ModelPrice])
     """By model, named as in `llm` without an address."""
 
-    @field_validator("features", "ledger", "null", mode="before")
+    @field_validator("features", "ledger", "null", "nla", mode="before")
     @classmethod
     def _write_path(cls, given: object) -> object:
         return str(given) if isinstance(given, Path) else given
 
+
+OF_NLA = ("nla", "nla_model", "nla_examples", "nla_samples")
+"""Settings that a labelled graph tells of where an NLA was asked."""
 
 # What a labelled graph says of how it was labelled; the rest is this machine's business.
 RECORDED = (
@@ -143,6 +159,7 @@ RECORDED = (
     "context",
     "refine",
     "fallback_model",
+    *OF_NLA,
     "labeler",
     "rule",
     "alpha",

@@ -1,12 +1,14 @@
 """What labelling would cost, before anything is asked."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 from clerp.config import Settings
 from clerp.evidence import FeatureEvidence
 from clerp.labelers.combined import FallbackLabeler, RefiningLabeler
 from clerp.labelers.llm import LlmLabeler, Preview
+from clerp.labelers.methods import list_held_out
 from clerp.ledger import Ledger
 from clerp.llm.costs import Estimate, estimate_run
 from clerp.llm.transport import MAX_TOKENS
@@ -14,6 +16,8 @@ from clerp.naming import open_labelers
 from clerp.pool import Pool
 from clerp.requests import Requests
 from clerp.router import Tier
+from clerp.verbalizers.choosing import choose_passages
+from clerp.verbalizers.driving import Terms
 
 
 async def estimate_pools(
@@ -40,6 +44,44 @@ async def estimate_pools(
                     if preview is not None:
                         previews[route.tier].append(preview)
     return {tier: _add_up(found) for tier, found in sorted(previews.items())}
+
+
+@dataclass(frozen=True, slots=True)
+class NlaEstimate:
+    """What an NLA would be asked; how much of it the ledger saves cannot be told before."""
+
+    features: int
+    """Obscure ones."""
+    residuals: int
+    """To be described at most, where they fire and where they are off."""
+    texts: int
+    """To be written at most."""
+    calls: int
+    """That a language model would get at most, to make proposals of the texts."""
+
+
+def estimate_nla(pools: Iterable[Pool], settings: Settings) -> NlaEstimate | None:
+    """Estimate what an NLA would be asked; None where none is named."""
+    if settings.nla is None:
+        return None
+    terms = Terms(n_examples=settings.nla_examples, n_samples=settings.nla_samples)
+    asked = [evidence for pool in pools for evidence in _list_obscure(pool)]
+    places = [
+        choose_passages(one, terms.n_examples, terms.n_inactive, held_out=list_held_out(one))
+        for one in asked
+    ]
+    firing = sum(len(one.active) for one in places)
+    off = firing * terms.n_inactive
+    n_calls = len(asked) if settings.llm else 0
+    return NlaEstimate(len(asked), firing + off, firing * terms.n_texts + off, n_calls)
+
+
+def _list_obscure(pool: Pool) -> Iterator[FeatureEvidence]:
+    for feature, route in pool.routes.items():
+        evidence, verdict = pool.known[feature], pool.reviewed.get(feature)
+        is_named = verdict is not None and verdict.label is not None
+        if route.role == "obscure" and not is_named and isinstance(evidence, FeatureEvidence):
+            yield evidence
 
 
 def _add_up(previews: list[Preview]) -> Estimate:

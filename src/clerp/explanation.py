@@ -11,7 +11,7 @@ from clerp.correlation import Null, Score, build_null
 from clerp.embedding import embed_unit
 from clerp.evidence import EvidenceGap, FeatureEvidence
 from clerp.feature import FeatureId
-from clerp.graph import FeatureNode
+from clerp.graph import AttributionGraph, FeatureNode
 from clerp.labelers.combined import FallbackLabeler, RefiningLabeler
 from clerp.labelers.llm import LlmLabeler
 from clerp.labelers.request import LabelRequest
@@ -20,9 +20,11 @@ from clerp.naming import Labelers, name_feature, open_labelers
 from clerp.outcome import LabeledFeature
 from clerp.plugins import Embedder, Labeler, Ledgered, find
 from clerp.pool import Pool
+from clerp.report.verbalized import read_verbalization
 from clerp.requests import Requests
 from clerp.router import name_null
 from clerp.router.duplicates import drop_near_duplicates
+from clerp.verbalizers.outcome import FeatureVerbalization
 from clerp.windows import Window, cut, parse_windows
 from clerp.word_counts import WordCount, count_words, read_following, read_peaks, read_word
 
@@ -126,6 +128,9 @@ class Explanation:
         record = asdict(self)
         outcome = record.pop("labeled")
         outcome["feature"] = str(self.labeled.feature)
+        del outcome["verbalization"]
+        if self.labeled.verbalization is not None:
+            outcome["verbalization"] = self.labeled.verbalization.to_record()
         del outcome["route"]["feature"]
         return outcome | record
 
@@ -144,7 +149,7 @@ async def explain_feature(
     return Explanation(
         graph=graph.name,
         source=f"{pool.source}, because {pool.because}",
-        labeled=labeled,
+        labeled=replace(labeled, verbalization=_find_verbalization(graph, feature)),
         nodes=tuple(_view_node(node, pool) for node in graph.nodes_of(feature)),
         steps=labeled.route.steps or (labeled.route.reason,),
         channels=_view_channels(pool, evidence, settings) if known else (),
@@ -156,6 +161,13 @@ async def explain_feature(
         prompt_note=shown.note,
         notes=tuple(_compare_with_record(pool, labeled, settings)),
     )
+
+
+def _find_verbalization(graph: AttributionGraph, feature: FeatureId) -> FeatureVerbalization | None:
+    """Find what the labelled graph has on record; no NLA is asked again."""
+    recorded = graph.record.features.get(str(feature)) if graph.record else None
+    said = recorded.verbalization if recorded else None
+    return None if said is None else read_verbalization(said, feature, graph.name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,14 @@
 """What became of one feature: its route, its label or the reason why it has none."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from clerp.evidence import CandidateLabel
 from clerp.feature import FeatureId
 from clerp.labels import Label
 from clerp.router import Route
+from clerp.verbalizers.outcome import FeatureVerbalization
 
 Status = Literal["labeled", "needs_review", "reviewed", "abstained", "failed", "kept"]
 
@@ -44,11 +45,16 @@ class LabeledFeature:
     q: float | None = None
     """Least false discovery rate, over the features of the graph, at which the feature is told from
     nothing; no route rests on it, for it changes with the other features."""
+    verbalization: FeatureVerbalization | None = None
+    """What an NLA says of it, for a person to weigh; no label rests on it. None where none was to
+    be asked."""
 
     @property
     def is_unfinished(self) -> bool:
         """Whether something that was asked for is not done, so that another run may help."""
-        return self.status == "failed" or "unfinished" in self.details
+        said = self.verbalization
+        is_unsaid = said is not None and "unfinished" in said.details
+        return self.status == "failed" or "unfinished" in self.details or is_unsaid
 
     @property
     def layer(self) -> int:
@@ -59,3 +65,12 @@ class LabeledFeature:
     def index(self) -> int:
         """Number of the feature in its layer."""
         return self.feature.index
+
+
+def list_charges(outcomes: Iterable[LabeledFeature]) -> Iterator[LabeledFeature]:
+    """Yield outcomes, and what models made of verbalizations as others: to add up what it cost."""
+    for outcome in outcomes:
+        yield outcome
+        said = outcome.verbalization
+        if said is not None and "cost_usd" in said.details:
+            yield replace(outcome, method=said.method, details=said.details)

@@ -1,13 +1,13 @@
 """START HERE: read -> evidence -> score -> route -> label -> review -> write, one call each."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Unpack, overload
 
 from clerp.config import GivenSettings, Settings, resolve_settings
-from clerp.dry_run import estimate_pools
+from clerp.dry_run import NlaEstimate, estimate_nla, estimate_pools
 from clerp.errors import UsageError
 from clerp.event_loop import run_to_end
 from clerp.evidence import EvidenceGap, FeatureEvidence
@@ -20,12 +20,15 @@ from clerp.labelers.llm import Terms
 from clerp.ledger import Ledger, open_ledger
 from clerp.llm.costs import CostRow, Estimate, LostCalls, tabulate_costs
 from clerp.naming import make_terms, name_features, open_labelers
-from clerp.outcome import LabeledFeature
+from clerp.nla import open_verbalizer
+from clerp.outcome import LabeledFeature, list_charges
+from clerp.plugins import Verbalizer
 from clerp.pool import Pool, read_pools
 from clerp.progress import ReportProgress, ignore_progress
 from clerp.provenance import describe_run
 from clerp.review.queue import Outcomes, queue_features
 from clerp.router import Role, Route, Tier
+from clerp.verbalizing import note_verbalizations, verbalize_pools
 from clerp.word_counts import deciding_words, normalise
 
 _NEAREST = 5
@@ -50,6 +53,16 @@ class RoutedGraph:
     """Of the features whose routes tell a chance, as in `LabeledFeature`."""
     notes: tuple[str, ...] = ()
     """What a reader should know of the evidence as a whole, one sentence each."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunEstimate:
+    """What a run would take that has not begun."""
+
+    calls: Mapping[Tier, Estimate]
+    """To language models that name features, by tier."""
+    nla: NlaEstimate | None
+    """None where no NLA is named."""
 
 
 @overload
@@ -105,8 +118,8 @@ def estimate(
     *,
     progress: ReportProgress = ignore_progress,
     **settings: Unpack[GivenSettings],
-) -> Mapping[Tier, Estimate]:
-    """Say what the calls of `label` would take, by tier; asks and writes nothing.
+) -> RunEstimate:
+    """Say what the calls of `label` would take; asks and writes nothing.
 
     Args:
         graphs: As for `label`.
@@ -120,7 +133,8 @@ def estimate(
     pools = read_pools(graphs, chosen, progress)
     with _open_for_reading(chosen.ledger) as ledger:
         reviewed = [pool.with_reviews(ledger) for pool in pools]
-        return run_to_end(lambda: estimate_pools(reviewed, chosen, ledger))
+        calls = run_to_end(lambda: estimate_pools(reviewed, chosen, ledger))
+    return RunEstimate(calls, estimate_nla(reviewed, chosen))
 
 
 def route(
@@ -158,7 +172,7 @@ def explain(
     """
     given = resolve_settings(settings).settings
     read = read_graph(graph, max_bytes=given.max_graph_bytes)
-    wanted = _find_feature(read, feature)
+    wanted = find_feature(read, feature)
     recorded = read.record.configuration if read.record else None
     chosen = resolve_settings(settings, recorded=recorded).settings
     (pool,) = read_pools([graph], chosen, progress)
@@ -170,7 +184,12 @@ def explain(
     return replace(explained, labeled=outcome, notes=(*placed.notes, *pool.notes, *explained.notes))
 
 
-def _find_feature(graph: AttributionGraph, named: FeatureId | str) -> FeatureId:
+def find_feature(graph: AttributionGraph, named: FeatureId | str) -> FeatureId:
+    """Return the feature of a graph that is named by itself or by the id of one of its nodes.
+
+    Raises:
+        UsageError: The graph has no such feature.
+    """
     by_node = {node.node_id: node.feature for node in graph.feature_nodes}
     if isinstance(named, str) and named in by_node:
         return by_node[named]
@@ -192,11 +211,14 @@ def _label(
         check(graph)
     labeled: dict[int, LabeledGraph] = {}
     terms = make_terms(settings)
+    verbalizer = open_verbalizer(settings) if settings.nla else None
     with open_ledger(settings.ledger) as ledger:
         pools = [pool.with_reviews(ledger) for pool in pools]
-        outcomes = run_to_end(lambda: _name_pools(pools, settings, ledger, terms, progress))
+        outcomes = run_to_end(
+            lambda: _name_pools(pools, verbalizer, settings, ledger, terms, progress)
+        )
         everything = chain.from_iterable(named.values() for named in outcomes)
-        costs = tabulate_costs(everything, cached=terms.cached)
+        costs = tabulate_costs(list_charges(everything), cached=terms.cached)
         for pool, named in zip(pools, outcomes, strict=True):
             members = [_assemble(pool, graph, named, settings, costs) for graph in pool.graphs]
             outcomes_by_graph = [Outcomes(member.graph, member.features) for member in members]
@@ -212,15 +234,19 @@ def _open_for_reading(place: str) -> Ledger:
 
 
 async def _name_pools(
-    pools: Iterable[Pool],
+    pools: Sequence[Pool],
+    verbalizer: Verbalizer | None,
     settings: Settings,
     ledger: Ledger,
     terms: Terms,
     progress: ReportProgress,
-) -> list[Mapping[FeatureId, LabeledFeature]]:
+) -> Sequence[Mapping[FeatureId, LabeledFeature]]:
     ask = not settings.offline
     async with open_labelers(settings, ledger, ask=ask, terms=terms) as labelers:
-        return [await name_features(pool, labelers, settings, progress) for pool in pools]
+        named = [await name_features(pool, labelers, settings, progress) for pool in pools]
+    if verbalizer is None:
+        return named
+    return await verbalize_pools(pools, named, verbalizer, settings, ledger, terms, progress)
 
 
 def _assemble(
@@ -243,7 +269,12 @@ def _assemble(
         style=settings.style,
         show_hints=settings.show_hints,
         record=describe_run(pool, graph, features, settings),
-        notes=(*graph.notes, *pool.notes, *pool.note_excess(graph)),
+        notes=(
+            *graph.notes,
+            *pool.notes,
+            *pool.note_excess(graph),
+            *note_verbalizations(features),
+        ),
         costs=costs,
     )
 

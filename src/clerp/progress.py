@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-Stage = Literal["read", "evidence", "score", "label"]
+Stage = Literal["read", "evidence", "score", "label", "verbalize"]
 
 
 @dataclass(frozen=True, slots=True)

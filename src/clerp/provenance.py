@@ -11,13 +11,14 @@ from importlib.metadata import version
 
 import msgspec
 
-from clerp.config import RECORDED, Settings
+from clerp.config import OF_NLA, RECORDED, Settings
 from clerp.graph import SCHEMA_VERSION, AttributionGraph
 from clerp.labeled import shown_text
 from clerp.llm.costs import tabulate_costs
 from clerp.llm.opening import forget_address
+from clerp.nla import forget_place
 from clerp.ordinary.loading import SHIPPED
-from clerp.outcome import LabeledFeature
+from clerp.outcome import LabeledFeature, list_charges
 from clerp.plugins import find
 from clerp.pool import Pool
 from clerp.router import find_rule, name_null
@@ -27,8 +28,12 @@ def describe_run(
     pool: Pool, graph: AttributionGraph, features: Sequence[LabeledFeature], settings: Settings
 ) -> dict[str, object]:
     """Make the record of one graph of a pool."""
-    configuration: dict[str, object] = settings.model_dump(include=set(RECORDED))
+    # Beside no NLA they say nothing.
+    silent = () if settings.nla else OF_NLA
+    configuration: dict[str, object] = settings.model_dump(include={*RECORDED}.difference(silent))
     configuration |= _describe_rule(settings) | _describe_models(settings)
+    if settings.nla:
+        configuration["nla"] = forget_place(settings.nla)
     described: dict[str, object] = {
         "configuration": configuration,
         "source": pool.source,
@@ -36,7 +41,7 @@ def describe_run(
         "null": _describe_null(settings),
         "null_source": _name_source(settings),
         "graphs": sorted({member.digest for member in pool.graphs}),
-        "costs": [row.to_record() for row in tabulate_costs(features)],
+        "costs": [row.to_record() for row in tabulate_costs(list_charges(features))],
         "features": {str(f.feature): _describe(f, settings) for f in features},
     }
     return {
@@ -94,6 +99,7 @@ def _describe(labeled: LabeledFeature, settings: Settings) -> dict[str, object]:
         "evidence_digest": labeled.evidence_digest,
         "details": dict(labeled.details),
         "candidates": [asdict(candidate) for candidate in labeled.candidates],
+        **({"verbalization": said.to_record()} if (said := labeled.verbalization) else {}),
     }
 
 

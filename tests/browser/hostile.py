@@ -6,6 +6,7 @@ from tests.browser.review_queue import Queued, name_feature
 from tests.unit.ledger.records import make_item
 from tests.unit.review.web.review_session import make_proposal
 
+from clerp.report.verbalized import Piece, SignalView, TextView, VerbalizedView
 from clerp.review.snapshot import (
     CandidateView,
     ExampleView,
@@ -101,6 +102,20 @@ def make_hostile(number: int) -> Queued:
         hint=text,
         notes=(text,),
         candidates=(CandidateView(text, text, text),),
+        verbalized=VerbalizedView(
+            whose=text,
+            status=text,
+            status_line=text,
+            proposal=text,
+            method=text,
+            first=(TextView(text, (Piece(text, is_quote=False), Piece(text, is_quote=True)), ""),),
+            more=(TextView(text, (), text),),
+            where_off=(TextView(text, (), text),),
+            kept_claims=(text,),
+            signals=(SignalView(text, text, text),),
+            notes=(text,),
+            unavailable=text,
+        ),
     )
     peak = number - 1
     fires_once = tuple(float(place == peak) for place in range(len(HOSTILE)))

@@ -391,6 +391,14 @@ PLACES = (
     *("h1 .label", ".reason", ".route summary", ".route ol", ".route > p:last-child"),
     *(".route tbody", ".chips", ".prompt h2", ".prompt .tokens", ".logits", ".examples"),
     *(".neighbours", ".neighbours + .neighbours", ".side section > .said", ".side > details .said"),
+    *(
+        ".nla > p",
+        ".nla > .texts",
+        ".nla .predicted",
+        ".nla .claims",
+        ".nla details",
+        ".nla .signals",
+    ),
 )
 """Parts of a feature's page that hold text of files, models and people."""
 

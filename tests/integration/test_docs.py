@@ -67,6 +67,7 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_transcoders(folder / "my-transcoders")
     save_transcoders(folder / "my-layers")
     (folder / "my-layers" / "config.yaml").unlink()
+    shutil.copytree(ROOT / "plugins/clerp-nla/tests/tiny", folder / "my-pair")
     (folder / "texts").mkdir()
     text = " ".join(random.Random(0).choices(WORDS, k=3000))
     (folder / "texts" / "counting.txt").write_text(text)

@@ -312,7 +312,7 @@ def test_a_conflict_is_told_and_exits_with_two(ledger: Path, graph: Path, tmp_pa
 def test_no_model_is_asked_of_what_people_named(ledger: Path, graph: Path, tmp_path: Path):
     def count_calls(ledger: Path) -> int:
         found = estimate([graph], ledger=str(ledger), llm="http:m@http://127.0.0.1:9", llm_all=True)
-        return sum(tier.calls for tier in found.values())
+        return sum(tier.calls for tier in found.calls.values())
 
     assert count_calls(tmp_path / "none.db") - count_calls(ledger) == 2
 

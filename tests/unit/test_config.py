@@ -64,7 +64,7 @@ def test_what_may_be_given_are_the_settings_and_their_types():
     settings = {name: settings[name] for name in Settings.model_fields}
     assert list(given) == list(settings)
     for name, hint in settings.items():
-        paths = {Path} if name in ("features", "ledger", "null") else set()
+        paths = {Path} if name in ("features", "ledger", "null", "nla") else set()
         # A price is given as it stands in a file.
         written = Mapping[str, Mapping[str, float]] if name == "prices" else hint
         assert list_types(given[name]) == list_types(written) | paths, name

@@ -2,14 +2,16 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.outcomes import make_label, make_named, make_unnamed
 from tests.pools import FEATURES, make_pool, make_texts
 from tests.unit.graph.conftest import build_graph
+from tests.verbalizations import make_verbalization
 
-from clerp.config import RECORDED, Settings
+from clerp.config import OF_NLA, RECORDED, Settings
 from clerp.graph import read_graph
 from clerp.outcome import LabeledFeature
 from clerp.pool import Pool
@@ -65,7 +67,7 @@ def test_no_path_ledger_or_machine_is_in_the_record(settings: Settings):
 
 def test_what_decides_labels_is_in_the_record():
     record = describe()
-    assert set(record["configuration"]) == set(RECORDED)
+    assert set(record["configuration"]) == {*RECORDED}.difference(OF_NLA)
     assert (record["configuration"]["alpha"], record["configuration"]["threshold"]) == (0.05, None)
     assert list(record)[:3] == ["schema_version", "clerp_version", "run_id"]
     assert record["embedder"].startswith("wordllama:")
@@ -86,6 +88,40 @@ def test_models_are_on_record_without_the_place_of_their_server():
     names = {name: record["configuration"][name] for name in ("llm", "refine", "fallback_model")}
     assert names == {"llm": "http:a@b", "refine": "http:c", "fallback_model": "openai/d"}
     assert "10.0.0.1" not in json.dumps(record)
+
+
+def test_an_nla_is_on_record_where_one_was_asked_and_without_its_place(tmp_path: Path):
+    pair = tmp_path / "ada" / "small-pair"
+    pair.mkdir(parents=True)
+    record = describe(settings=Settings(nla=str(pair)))
+    names = {name: record["configuration"][name] for name in OF_NLA}
+    assert names == {
+        "nla": "nla:small-pair",
+        "nla_model": None,
+        "nla_examples": 5,
+        "nla_samples": 4,
+    }
+    assert str(tmp_path) not in json.dumps(record)
+    assert set(describe()["configuration"]).isdisjoint(OF_NLA)
+    # Beside no NLA, what it would have been asked decides nothing.
+    assert describe(settings=Settings(nla_samples=2)) == describe()
+
+
+def test_what_an_nla_said_is_in_the_record_of_its_feature_alone():
+    said = make_verbalization(FIRST)
+    features = [make_unnamed(FIRST, verbalization=said), make_unnamed(SECOND)]
+    record = describe(features=features)["features"]
+    assert record["0_10"]["verbalization"] == said.to_record()
+    assert record["0_10"]["verbalization"]["experimental"] is True
+    assert (record["0_10"]["clerp"], record["0_10"]["label"]) == ("", "")
+    assert "verbalization" not in record["1_11"]
+
+
+def test_what_a_model_made_of_what_an_nla_said_is_among_the_costs():
+    paid = {"model": "m", "cost_usd": 0.5, "prompt_tokens": 6, "completion_tokens": 4, "calls": 1}
+    said = make_verbalization(FIRST, method="baez", details=paid)
+    record = describe(features=[make_unnamed(FIRST, verbalization=said)])
+    assert record["costs"] == [{"tier": 3, "method": "baez", **paid}]
 
 
 def test_what_answers_cost_is_in_the_record_by_tier_model_and_method():
@@ -117,6 +153,10 @@ def test_whose_ordinary_text_it_was_is_in_the_record_and_where_it_lies_is_not(
         {"context": "graph"},
         {"refine": "m"},
         {"fallback_model": "m"},
+        {"nla": "nla:org/pair"},
+        {"nla": "nla:org/pair", "nla_model": "org/model"},
+        {"nla": "nla:org/pair", "nla_examples": 3},
+        {"nla": "nla:org/pair", "nla_samples": 3},
         {"labeler": "other"},
         {"rule": "protocol"},
         {"alpha": 0.2},

@@ -124,6 +124,8 @@ class RecordedFeature(Struct, frozen=True):
     evidence_digest: str = ""
     status: str = ""
     details: RecordedDetails = RecordedDetails()
+    verbalization: dict[str, Any] | None = None
+    """What an NLA said of it."""
 
 
 class RecordedNull(Struct, frozen=True):

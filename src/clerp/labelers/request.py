@@ -21,6 +21,17 @@ class GraphContext:
 
 
 @dataclass(frozen=True, slots=True)
+class Described:
+    """What a natural language autoencoder says of the residual at the peak of an example."""
+
+    example: str
+    """Id of the example."""
+    text: str
+    activation: float
+    """Of the feature there."""
+
+
+@dataclass(frozen=True, slots=True)
 class LabelRequest:
     """A feature to be named."""
 
@@ -34,3 +45,5 @@ class LabelRequest:
     """None unless it was asked for: a label should hold in every graph."""
     proposal: Label | None = None
     """What another labeler said, for one that refines it."""
+    descriptions: tuple[Described, ...] = ()
+    """What an NLA said at its examples, for a method that makes a name of that."""

@@ -13,6 +13,8 @@ from clerp.outcome import LabeledFeature
 from clerp.report.listing import render_rows
 from clerp.report.rows import make_visible
 from clerp.report.table import plain
+from clerp.report.verbalized import view_verbalization
+from clerp.report.verbalized_lines import render_verbalized
 from clerp.router import Breadth
 from clerp.word_counts import WordCount
 
@@ -52,6 +54,7 @@ def _list_parts(explanation: "Explanation") -> Iterable[RenderableType]:
     yield from _section("Promoted tokens", *_render_tokens(explanation.promoted))
     yield from _section("Suppressed tokens", *_render_tokens(explanation.suppressed))
     yield from _section("What others call it", *_render_candidates(labeled.candidates))
+    yield from _section("What an NLA says", *_render_verbalization(labeled))
     yield from _section("Prompt", *_render_prompt(explanation))
     yield from _section(
         "On record", plain(f"source: {explanation.source}"), *_render_details(labeled)
@@ -184,6 +187,11 @@ def _render_candidates(candidates: Sequence[CandidateLabel]) -> Iterable[Rendera
         for c in candidates
     )
     return [render_rows(("label", "method", "model", "scores"), rows)]
+
+
+def _render_verbalization(labeled: LabeledFeature) -> Iterable[RenderableType]:
+    if labeled.verbalization is not None:
+        yield render_verbalized(view_verbalization(labeled.verbalization))
 
 
 def _render_prompt(explanation: "Explanation") -> Iterable[Text]:

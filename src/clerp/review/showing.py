@@ -20,6 +20,7 @@ from clerp.graph import (
 from clerp.ledger import QueueItem
 from clerp.ledger.record import Shown, Snapshot
 from clerp.outcome import LabeledFeature
+from clerp.report.verbalized import view_verbalization
 from clerp.review.snapshot import (
     VERSION,
     CandidateView,
@@ -112,6 +113,7 @@ def _describe(labeled: LabeledFeature) -> ProposalView:
         candidates=tuple(
             CandidateView(named.text, named.method, named.model) for named in labeled.candidates
         ),
+        verbalized=(view_verbalization(labeled.verbalization) if labeled.verbalization else None),
     )
 
 

@@ -8,9 +8,10 @@ from typing import Literal, TypeVar
 import msgspec
 
 from clerp.errors import LedgerError
+from clerp.report.verbalized import VerbalizedView
 from clerp.router import Role, Tier
 
-VERSION = 1
+VERSION = 2
 """Of these classes and what they are filled with; what another version kept is not read."""
 
 NeighbourKind = Literal["feature", "token", "logit"]
@@ -70,6 +71,8 @@ class ProposalView:
     hint: str
     notes: tuple[str, ...]
     candidates: tuple[CandidateView, ...]
+    verbalized: VerbalizedView | None = None
+    """What an NLA says of it; None where none was asked."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 from tests.outcomes import FIRST, make_artefact, make_label, make_named, make_score, make_unnamed
+from tests.verbalizations import make_said, make_verbalization
 
 from clerp.evidence import CandidateLabel
 from clerp.explanation import (
@@ -231,11 +232,24 @@ def test_a_prompt_that_is_not_the_one_on_record_is_marked():
     assert section_of(lines, "Prompt")[:2] == expected
 
 
+def test_what_an_nla_says_stands_apart_from_the_label():
+    lines = show(make_explanation(make_unnamed(verbalization=make_verbalization())), 4000)
+    shown = section_of(lines, "What an NLA says")
+    assert shown[0] == "experimental: no label, and no claim in it is checked"
+    assert "suggestive all agree; thresholds checked on a toy" in shown
+    assert "What an NLA says" not in show(make_explanation(make_unnamed()))
+
+
 def make_hostile() -> Explanation:
     near = NearbyExample(HOSTILE, 1.0, HOSTILE, HOSTILE, HOSTILE)
     label = make_label(HOSTILE, method=HOSTILE, explanation=HOSTILE, evidence=(HOSTILE,))
     labeled = make_named(
-        FIRST, label, hint=HOSTILE, details={HOSTILE: HOSTILE}, evidence_digest=HOSTILE
+        FIRST,
+        label,
+        hint=HOSTILE,
+        details={HOSTILE: HOSTILE},
+        evidence_digest=HOSTILE,
+        verbalization=make_verbalization(pair=HOSTILE, said=(make_said(HOSTILE, HOSTILE),)),
     )
     return make_explanation(
         labeled,
@@ -268,7 +282,7 @@ def test_nothing_of_a_graph_or_a_model_acts_on_the_terminal():
     text = shown.getvalue()
     assert not ACTING & set(text)
     # As written, markup and all: in every one of the sections.
-    assert text.count("[red]a[/red]") >= 22
+    assert text.count("[red]a[/red]") >= 25
     assert text.count("[red]a[/red]") == text.count("[link=http://x]d")
 
 

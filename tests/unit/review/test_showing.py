@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.outcomes import FIRST, SECOND, make_label, make_named, make_route, make_unnamed
 from tests.unit.graph.conftest import Document, build_graph
+from tests.verbalizations import make_verbalization
 
 from clerp.correlation import Score
 from clerp.evidence import ActivationExample, CandidateLabel, EvidenceGap, FeatureEvidence
@@ -18,6 +19,7 @@ from clerp.graph import AttributionGraph, read_graph
 from clerp.ledger import FeatureKey, QueueItem, TranscoderSet
 from clerp.ledger.record import Shown
 from clerp.outcome import LabeledFeature
+from clerp.report.verbalized import view_verbalization
 from clerp.review import showing
 from clerp.review.showing import AROUND, MAX_LOWER, MAX_TOP, make_shown
 from clerp.review.snapshot import (
@@ -142,6 +144,13 @@ def test_a_proposal_holds_all_that_clerp_made_of_a_feature():
         notes=("a note",),
         candidates=(CandidateView("cities", "np_max-act", "gpt"),),
     )
+
+
+def test_what_an_nla_says_is_part_of_what_clerp_proposes():
+    said = make_verbalization()
+    proposal = read_proposal(make_unnamed(FIRST, verbalization=said))
+    assert proposal.verbalized == view_verbalization(said)
+    assert read_proposal(make_unnamed(FIRST)).verbalized is None
 
 
 def test_a_feature_without_a_label_is_shown_with_its_hint_and_the_routes_confidence():
@@ -320,6 +329,7 @@ def test_the_same_run_again_takes_the_same_fingerprints_and_writes_the_same_byte
         {"notes": ("a note",)},
         {"details": {"model": "another"}},
         {"candidates": (CandidateLabel("cities", "np_max-act", ""),)},
+        {"verbalization": make_verbalization()},
         {"route": make_route(FIRST, reason="another")},
         {"route": make_route(FIRST, steps=("asked",))},
         {"route": make_route(FIRST, scores={})},

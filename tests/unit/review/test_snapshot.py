@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clerp.errors import LedgerError
+from clerp.report.verbalized import Piece, SignalView, TextView, VerbalizedView
 from clerp.review.snapshot import (
     VERSION,
     CandidateView,
@@ -41,6 +42,24 @@ def tuples_of(strategy: st.SearchStrategy[object]) -> st.SearchStrategy[tuple[ob
 
 scores = st.builds(ScoreView, raw=numbers, z=perhaps, p=perhaps, n=whole)
 candidates = st.builds(CandidateView, texts, texts, texts)
+said = tuples_of(
+    st.builds(TextView, texts, tuples_of(st.builds(Piece, texts, st.booleans())), texts)
+)
+verbalized = st.builds(
+    VerbalizedView,
+    whose=texts,
+    status=texts,
+    status_line=texts,
+    proposal=texts,
+    method=texts,
+    first=said,
+    more=said,
+    where_off=said,
+    kept_claims=tuples_of(texts),
+    signals=tuples_of(st.builds(SignalView, texts, texts, texts)),
+    notes=tuples_of(texts),
+    unavailable=texts,
+)
 proposals = st.builds(
     ProposalView,
     role=st.sampled_from(get_args(Role)),
@@ -59,6 +78,7 @@ proposals = st.builds(
     hint=texts,
     notes=tuples_of(texts),
     candidates=tuples_of(candidates),
+    verbalized=st.none() | verbalized,
 )
 examples = st.builds(
     ExampleView,
@@ -143,9 +163,9 @@ def test_what_another_version_kept_is_none_whatever_it_looks_like(
         zlib.compress(b"[]"),
         zlib.compress(b"{}"),
         zlib.compress(b'{"version": "1", "content": {}}'),
-        zlib.compress(b'{"version": 1, "content": {"name": "\xff"}}'),
-        zlib.compress(b'{"version": 1, "content": {"name": "\\ud800"}}'),
-        zlib.compress(b'{"version": 1, "content": ' + b"[" * 99_999 + b"]" * 99_999 + b"}"),
+        zlib.compress(b'{"version": 2, "content": {"name": "\xff"}}'),
+        zlib.compress(b'{"version": 2, "content": {"name": "\\ud800"}}'),
+        zlib.compress(b'{"version": 2, "content": ' + b"[" * 99_999 + b"]" * 99_999 + b"}"),
         write(VERSION, None),
         write(VERSION, {"name": 3}),
         write(VERSION, {"name": "dallas", "prompt_tokens": [None]}),

@@ -5,6 +5,7 @@ from types import MappingProxyType
 
 from clerp.errors import UsageError
 from clerp.labelers.methods.acts_top20 import ActsTop20
+from clerp.labelers.methods.baez import Baez
 from clerp.labelers.methods.choice import list_held_out
 from clerp.labelers.methods.max_act_logits import MaxActLogits
 from clerp.labelers.methods.method import Method, Question, frame_question
@@ -16,6 +17,11 @@ METHODS: Mapping[str, Method] = MappingProxyType(
 )
 """By name, the default first."""
 
+# They make names of what an NLA says, and of evidence alone none: no setting offers them.
+_OF_DESCRIPTIONS: Mapping[str, Method] = MappingProxyType(
+    {method.name: method for method in (Baez("baez"), Baez("baez_last"))}
+)
+
 __all__ = ["METHODS", "Method", "Question", "find_method", "frame_question", "list_held_out"]
 
 
@@ -25,7 +31,7 @@ def find_method(name: str) -> Method:
     Raises:
         UsageError: There is none.
     """
-    method = METHODS.get(name)
+    method = METHODS.get(name) or _OF_DESCRIPTIONS.get(name)
     if method is None:
         raise UsageError(
             f"there is no method {name!r}", remedy=f"Known methods: {', '.join(METHODS)}"

@@ -18,7 +18,13 @@ MAX_PROMOTED = 10
 
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
-Value = str | Sequence[str] | Mapping[str, str] | Mapping[str, Sequence[str | tuple[str, int]]]
+Value = (
+    str
+    | Sequence[str]
+    | Mapping[str, str]
+    | Mapping[str, tuple[str, int]]
+    | Mapping[str, Sequence[str | tuple[str, int]]]
+)
 Data = Mapping[str, Value]
 """What a model is shown, by name."""
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from clerp.evidence import ActivationExample
-from clerp.labelers.methods.data import Data, write_data
+from clerp.labelers.methods.data import Data, Value, write_data
 from clerp.labelers.methods.surroundings import TASK, describe_context
 from clerp.labelers.request import LabelRequest
 from clerp.llm import LabelAnswer, Prompt
@@ -72,9 +72,12 @@ def make_question(
 
 def frame_question(method: Method, request: LabelRequest) -> Prompt:
     """Return what is asked of a feature but for the data that is cut from its evidence."""
-    data = _describe_surroundings(request)
+    data: dict[str, Value] = {**_describe_surroundings(request)}
     if request.proposal is not None:
-        data = {**data, "proposal": request.proposal.text}
+        data["proposal"] = request.proposal.text
+    if request.descriptions:
+        said = {d.example: (d.text, str(d.activation)) for d in request.descriptions}
+        data["descriptions"] = said
     return Prompt(_write_rules(method, request), write_data(data, ""), LabelAnswer)
 
 

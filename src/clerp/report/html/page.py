@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from clerp.feature import FeatureId
 from clerp.llm.costs import CostRow, tabulate_costs
-from clerp.outcome import Status
+from clerp.outcome import Status, list_charges
 from clerp.report.html.cards import GraphCard, SettingRow, join_settings, list_notes, make_card
 from clerp.report.html.circuit_figure import draw_circuit
 from clerp.report.html.comparison import Comparison, compare_runs
@@ -105,7 +105,7 @@ def build_page(recorded: Sequence[RecordedGraph], before: RecordedGraph | None) 
         order=order,
         scores_figure=draw_all_scores(outcomes, recorded),
         threshold=describe_threshold(recorded),
-        costs=tabulate_costs(outcomes),
+        costs=tabulate_costs(list_charges(outcomes)),
         reasons=tuple(list_reasons(features)),
         circuits=tuple(_draw_circuits(recorded, circuits)),
         without_supernodes=tuple(

@@ -14,6 +14,7 @@ from clerp.graph import AttributionGraph
 from clerp.graph.shape import check
 from clerp.labels import Confidence, Label
 from clerp.outcome import LabeledFeature, Status
+from clerp.report.verbalized import read_verbalization
 from clerp.router import Role, Route, Tier
 
 _PLACE = "metadata.clerp"
@@ -95,6 +96,7 @@ class _FeatureShape(Struct, frozen=True):
     evidence_digest: str = ""
     details: dict[str, str | float | int | None] = {}
     candidates: tuple[CandidateLabel, ...] = ()
+    verbalization: dict[str, Any] | None = None
 
 
 class _MemberShape(Struct, frozen=True):
@@ -144,7 +146,7 @@ def read_recorded(graph: AttributionGraph) -> RecordedGraph:
     recorded = {_parse(name, graph): feature for name, feature in shape.features.items()}
     hints = _read_hints(graph)
     outcomes = tuple(
-        _restore(f, recorded[f], hints.get(f, "")) for f in graph.features if f in recorded
+        _restore(graph, f, recorded[f], hints.get(f, "")) for f in graph.features if f in recorded
     )
     if not outcomes:
         raise GraphError(
@@ -178,7 +180,10 @@ def _parse(name: str, graph: AttributionGraph) -> FeatureId:
         ) from error
 
 
-def _restore(feature: FeatureId, shape: _FeatureShape, hint: str) -> LabeledFeature:
+def _restore(
+    graph: AttributionGraph, feature: FeatureId, shape: _FeatureShape, hint: str
+) -> LabeledFeature:
+    said = shape.verbalization
     label = Label(
         shape.label, shape.method, shape.confidence, shape.reason, shape.evidence, shape.details
     )
@@ -207,6 +212,7 @@ def _restore(feature: FeatureId, shape: _FeatureShape, hint: str) -> LabeledFeat
         misfits=shape.misfits,
         candidates=shape.candidates,
         q=shape.q,
+        verbalization=None if said is None else read_verbalization(said, feature, graph.name),
     )
 
 

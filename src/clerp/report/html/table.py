@@ -8,6 +8,7 @@ from clerp.report.html.distinct import DistinctFeature
 from clerp.report.html.examples import HeatLine, draw_examples
 from clerp.report.occurrence import Occurrence
 from clerp.report.rows import Row, list_rows, make_visible
+from clerp.report.verbalized import VerbalizedView, view_verbalization
 
 MAX_REASON_CHARS = 800
 _N_PROMOTED = 8
@@ -31,6 +32,8 @@ class TableRow:
     """Those in which it occurs, of several."""
     examples: tuple[HeatLine, ...]
     promoted: tuple[str, ...]
+    verbalized: VerbalizedView | None
+    """What an NLA says of it; None where none was asked."""
 
 
 def list_table_rows(
@@ -64,6 +67,7 @@ def _describe(feature: DistinctFeature, graphs: Sequence[str]) -> TableRow:
         graphs=", ".join(make_visible(graphs[n]) for n in feature.graphs) if graphs[1:] else "",
         examples=draw_examples(feature),
         promoted=evidence.promoted[:_N_PROMOTED] if evidence else (),
+        verbalized=view_verbalization(said) if (said := outcome.verbalization) else None,
     )
 
 

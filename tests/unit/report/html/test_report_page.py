@@ -14,8 +14,10 @@ from typing import Any
 import pytest
 from tests.unit.report.html.labelled_graphs import Named, build_labelled, make_recorded
 from tests.unit.report.html.parsed_page import ParsedPage, parse_page
+from tests.verbalizations import make_said, make_verbalization
 
 from clerp.config import resolve_settings
+from clerp.errors import GraphError
 from clerp.feature import FeatureId
 from clerp.graph import read_graph
 from clerp.progress import ignore_progress
@@ -23,6 +25,7 @@ from clerp.report.html.recorded import RecordedGraph, read_recorded
 from clerp.report.html.writing import render_report, write_report
 from clerp.report_command import read_labelled
 from clerp.testing import make_evidence
+from clerp.verbalizers.outcome import FeatureVerbalization
 
 SAMPLE = Path(__file__).parents[4] / "graphs" / "smollm2-135m"
 GRAPHS = ("capital-of-france", "east-and-west")
@@ -221,6 +224,12 @@ def make_hostile(number: int, text: str) -> RecordedGraph:
         "details": {"model": text, "cost_usd": 1.0},
         "candidates": [candidate],
         "scores": {text: {"raw": 0.3, "weighted": 0.3, "n": 20}},
+        "verbalization": make_verbalization(
+            pair=text,
+            said=(make_said(text, text, token=text, quotes=((0, len(text)),)),),
+            proposal=text,
+            notes=(text,),
+        ).to_record(),
     }
     document = build_labelled(
         [
@@ -239,6 +248,38 @@ def make_hostile(number: int, text: str) -> RecordedGraph:
     feature = FeatureId(0, number)
     known = {feature: make_evidence([[text, text]] * 5, promoted=[text], feature=feature)}
     return replace(read_recorded(read_graph(document)), known=known)
+
+
+def test_what_an_nla_says_is_told_with_its_signals_and_as_no_label():
+    said = make_verbalization(proposal="cities", method="baez")
+    record = {"verbalization": said.to_record()}
+    named = Named(0, 1, "obscure", "", "needs_review", "obscure", record=record)
+    gone = FeatureVerbalization.decline(FeatureId(1, 1), "example", "made for another model")
+    other = Named(1, 1, "obscure", "", "needs_review", record={"verbalization": gone.to_record()})
+    page = render([make_recorded([named, other])])
+    for part in (
+        "NLA experimental suggestive all agree; thresholds checked on a toy",
+        "made of it cities baez, no label",
+        'It names "Paris" at the end.',
+        "rank its own residual comes 2. of 64 control: by chance 32.5.",
+        "NLA experimental not available: made for another model",
+    ):
+        assert part in page.text, part
+    assert "NLA" not in render([make_recorded([Named(0, 1)])]).text
+
+
+def test_a_verbalization_on_record_that_is_none_is_an_error_with_its_place():
+    named = Named(0, 1, record={"verbalization": {"said": 3}})
+    with pytest.raises(GraphError, match=r"features\.0_1\.verbalization"):
+        make_recorded([named])
+
+
+def test_what_a_model_made_of_it_is_counted_among_the_costs():
+    cost = {"model": "gpt-x", "cost_usd": 0.5, "prompt_tokens": 9, "completion_tokens": 4}
+    said = make_verbalization(method="baez", details=cost)
+    record = {"verbalization": said.to_record()}
+    page = render([make_recorded([Named(0, 1, "obscure", "", "needs_review", record=record)])])
+    assert "3 gpt-x baez 1 9 4 0.5000" in page.text
 
 
 def test_numbers_that_nobody_could_measure_do_no_harm():

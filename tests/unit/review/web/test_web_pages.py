@@ -1,8 +1,10 @@
 from dataclasses import replace
 from datetime import datetime
+from html import unescape
 from typing import Any
 
 import pytest
+from tests.outcomes import FIRST
 from tests.unit.review.web.review_session import (
     FakeSession,
     make_example,
@@ -13,12 +15,15 @@ from tests.unit.review.web.review_session import (
     name_item,
 )
 from tests.unit.review.web.visitor import Visitor, find_text, serve_session
+from tests.verbalizations import make_said, make_verbalization
 
 from clerp.errors import LedgerBusyError, LedgerError, UsageError
 from clerp.ledger.decision import Decision, Standing, Verdict
+from clerp.report.verbalized import view_verbalization
 from clerp.review.item import Namesake
 from clerp.review.snapshot import CandidateView
 from clerp.review.web.pages import build_item_page
+from clerp.verbalizers.outcome import FeatureVerbalization
 
 ITEM = f"/item/{name_item(0)}"
 _NASTY = "</script><script>alert(1)</script>\"' onload=x \u202e\x00\ud800"
@@ -70,14 +75,59 @@ def test_nothing_of_what_is_proposed_is_in_a_page_that_is_judged_blind(
         verdict=Verdict("agreed", "secret verdict", "output", ("bob",)),
         similar=(),
         occurrences=(make_occurrence("g", names={}),),
-        snapshot=make_snapshot(proposal=make_proposal(label="secret label", hint="secret hint")),
+        snapshot=make_snapshot(
+            proposal=make_proposal(
+                label="secret label",
+                hint="secret hint",
+                verbalized=view_verbalization(make_verbalization(proposal="secret proposal")),
+            )
+        ),
     )
     session.items[name_item(0)] = held_back
     page = visitor.get(ITEM).text
     assert "secret" not in page
-    for part in ("tier 2", "z 4.1", "model-2026", "Texas cities", "litellm", "Accept"):
+    for part in ("tier 2", "z 4.1", "model-2026", "Texas cities", "litellm", "Accept", "NLA"):
         assert part not in page, part
     assert "judged blind" in page
+
+
+def test_what_an_nla_says_is_shown_with_its_signals_and_as_nothing_that_was_checked(
+    session: FakeSession, visitor: Visitor
+):
+    said = make_verbalization(proposal="cities", method="baez")
+    proposal = make_proposal(label="", verbalized=view_verbalization(said))
+    page = _show(session, visitor, snapshot=make_snapshot(proposal=proposal))
+    text = unescape(find_text(page))
+    for part in (
+        "What an NLA says experimental",
+        "org/nla-small@0123456789ab of org/small, layer 3",
+        "suggestive all agree; thresholds checked on a toy",
+        "Made of it, no label: cities baez",
+        "0.0 at ' Paris', activation 8.25 It names \"Paris\" at the end.",
+        "so : predicted, not quoted.",
+        "2 more texts of the same",
+        "cut off at 200 tokens",
+        "Said where it fires and not where it is off: A city is named.",
+        "reconstruction explains 0.62 of the variance",
+        "with residuals that the texts are not about -0.75",
+        "rank its own residual comes 2. of 64",
+        "one control was left out",
+    ):
+        assert part in text, part
+    assert '<span class="predicted" title="predicted, not quoted">&#34;Paris&#34;</span>' in page
+    # What it says can be typed by a person and not be accepted.
+    assert 'data-act="accept"' not in page
+
+
+def test_where_no_nla_was_asked_or_none_fits_the_page_says_so(
+    session: FakeSession, visitor: Visitor
+):
+    assert "NLA" not in _show(session, visitor)
+    said = FeatureVerbalization.decline(FIRST, "example", "it was made for another model")
+    proposal = make_proposal(verbalized=view_verbalization(said))
+    text = find_text(_show(session, visitor, snapshot=make_snapshot(proposal=proposal)))
+    assert "not available: it was made for another model" in text
+    assert "predicted" not in text
 
 
 def test_a_feature_without_anything_kept_has_a_page(session: FakeSession, visitor: Visitor):
@@ -174,6 +224,15 @@ def test_whatever_graphs_models_and_people_say_is_shown_as_text(
         hint=_NASTY,
         candidates=(CandidateView(_NASTY, _NASTY, _NASTY),),
         scores={},
+        verbalized=view_verbalization(
+            make_verbalization(
+                pair=_NASTY,
+                said=(make_said(_NASTY, _NASTY, token=_NASTY, quotes=((0, 9),)),),
+                kept_claims=(_NASTY,),
+                proposal=_NASTY,
+                notes=(_NASTY,),
+            )
+        ),
     )
     snapshot = make_snapshot(
         proposal=proposal,
