@@ -8,6 +8,7 @@ from clerp.feature import FeatureId
 from clerp.verbalizers.agreement import Agreement
 from clerp.verbalizers.contrast import Contrast
 from clerp.verbalizers.gates import Failure, Gates
+from clerp.verbalizers.kept_claims import KeptClaim
 from clerp.verbalizers.outcome import FeatureVerbalization, SaidOf
 from clerp.verbalizers.reconstruction import Reconstruction
 from clerp.verbalizers.trust import Trust
@@ -37,10 +38,10 @@ def make_agreement(**changes: Any) -> Agreement:
 def make_trust(**changes: Any) -> Trust:
     given: dict[str, Any] = {
         "gates": Gates(8, 7, (Failure("no closing tag", 1),)),
-        "reconstruction": Reconstruction(0.625, 0.7, 512, -0.75, 2.0, 63, 7, 0.5),
+        "reconstruction": Reconstruction(0.625, 0.7, 512, -0.75, 2.0, 63, 7),
         "self_agreement": make_agreement(),
         "example_agreement": make_agreement(excess=0.125, p=0.04),
-        "contrast": Contrast(0.75, 0.5, 0.25, 0.03, 5, 4),
+        "contrast": Contrast(0.75, 0.5, 0.25, 0.03, 5, 8, (KeptClaim("A city is named.", 4, 0),)),
         "status": "suggestive",
         "status_line": "suggestive: all agree; thresholds checked on a toy",
         "notes": ("one control was left out",),

@@ -493,7 +493,8 @@ def _show_estimates(graphs: "Sequence[Path]", given: GivenSettings) -> None:
     if nla := estimated.nla:
         tell(
             f"The NLA would describe at most {nla.residuals:,} residuals of {nla.features:,} "
-            f"obscure features in {nla.texts:,} texts, less what the ledger has."
+            f"obscure features in {nla.texts:,} texts, with those of controls, less what the "
+            "ledger has."
         )
     if nla and nla.calls:
         tell(f"The model would be asked at most {nla.calls:,} times what such texts share.")

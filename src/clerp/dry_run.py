@@ -1,7 +1,7 @@
 """What labelling would cost, before anything is asked."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from clerp.config import Settings
@@ -17,7 +17,8 @@ from clerp.pool import Pool
 from clerp.requests import Requests
 from clerp.router import Tier
 from clerp.verbalizers.choosing import choose_passages
-from clerp.verbalizers.driving import Terms
+from clerp.verbalizers.driving import N_BASELINE, N_RANDOM, Terms
+from clerp.verbalizing import list_obscure
 
 
 async def estimate_pools(
@@ -55,7 +56,8 @@ class NlaEstimate:
     residuals: int
     """To be described at most, where they fire and where they are off."""
     texts: int
-    """To be written at most."""
+    """To be written at most, with those of controls: without a vector, of random vectors and of
+    ordinary residuals."""
     calls: int
     """That a language model would get at most, to make proposals of the texts."""
 
@@ -65,7 +67,8 @@ def estimate_nla(pools: Iterable[Pool], settings: Settings) -> NlaEstimate | Non
     if settings.nla is None:
         return None
     terms = Terms(n_examples=settings.nla_examples, n_samples=settings.nla_samples)
-    asked = [evidence for pool in pools for evidence in _list_obscure(pool)]
+    known = [pool.known[feature] for pool in pools for feature in list_obscure(pool)]
+    asked = [evidence for evidence in known if isinstance(evidence, FeatureEvidence)]
     places = [
         choose_passages(one, terms.n_examples, terms.n_inactive, held_out=list_held_out(one))
         for one in asked
@@ -73,15 +76,9 @@ def estimate_nla(pools: Iterable[Pool], settings: Settings) -> NlaEstimate | Non
     firing = sum(len(one.active) for one in places)
     off = firing * terms.n_inactive
     n_calls = len(asked) if settings.llm else 0
-    return NlaEstimate(len(asked), firing + off, firing * terms.n_texts + off, n_calls)
-
-
-def _list_obscure(pool: Pool) -> Iterator[FeatureEvidence]:
-    for feature, route in pool.routes.items():
-        evidence, verdict = pool.known[feature], pool.reviewed.get(feature)
-        is_named = verdict is not None and verdict.label is not None
-        if route.role == "obscure" and not is_named and isinstance(evidence, FeatureEvidence):
-            yield evidence
+    controls = 1 + N_RANDOM + N_BASELINE if firing else 0
+    texts = firing * terms.n_texts + off + controls
+    return NlaEstimate(len(asked), firing + off, texts, n_calls)
 
 
 def _add_up(previews: list[Preview]) -> Estimate:

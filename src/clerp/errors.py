@@ -15,7 +15,8 @@ ClerpError                     caught by the command line: one line, no tracebac
 │   └── UnknownItemError       the queue has no such feature
 ├── PluginError                unknown, registered twice or lacking a dependency
 ├── VerbalizerError            a verbalizer broke, or does not fit
-│   └── NotAvailableError      no verbalizer fits the model: said of its features, the run goes on
+│   ├── NotAvailableError      no verbalizer fits the model: said of its features, the run goes on
+│   └── ExhaustedError         it answers no more for now: it is not asked again in this run
 └── LabelerError               a labeler broke: the feature is `failed`
     ├── TransportError         the provider did not answer, or refused
     │   ├── BusyError          not now; later it may
@@ -122,6 +123,10 @@ class NotAvailableError(VerbalizerError):
     """No verbalizer fits the model of a graph, or it could not be shown to work on it."""
 
     exit_code = 1
+
+
+class ExhaustedError(VerbalizerError):
+    """A verbalizer answers no more for now; what it said is kept, and a later run goes on."""
 
 
 class LabelerError(ClerpError):

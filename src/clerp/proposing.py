@@ -10,7 +10,7 @@ from clerp.labelers.request import Described, LabelRequest
 from clerp.labels import Abstention
 from clerp.plugins import Labeler
 from clerp.verbalizers.claims import choose_paragraph
-from clerp.verbalizers.outcome import FeatureVerbalization, MethodName, SaidOf
+from clerp.verbalizers.outcome import FeatureVerbalization, MethodName, SaidOf, tell_fault
 from clerp.verbalizers.verbalization import InputKind
 
 OF_MODELS: tuple[MethodName, ...] = ("baez", "baez_last")
@@ -92,6 +92,10 @@ def _take_text(said: FeatureVerbalization) -> FeatureVerbalization:
 def _take_claims(said: FeatureVerbalization) -> FeatureVerbalization:
     if not said.said_where_off:
         return _add_note(said, "nla_contrast", "there is no text of a place where it is off")
+    contrast = said.trust.contrast if said.trust else None
+    if contrast is None or contrast.withheld:
+        why = contrast.withheld if contrast else "nobody knows whether texts differ where it is off"
+        return _add_note(said, "nla_contrast", why)
     if not said.kept_claims:
         why = "all that is said where it fires is said where it is off, too"
         return _add_note(said, "nla_contrast", why)
@@ -106,7 +110,7 @@ async def _ask(
     try:
         answer = await ask_labeler(labeler, replace(request, descriptions=chosen.texts))
     except LabelerError as fault:
-        why = str(fault)
+        why = tell_fault(fault)
         failed = _add_note(described, method, why)
         return replace(failed, details={**said.details, **fault.details, "unfinished": why})
     details = {**said.details, **answer.details}

@@ -2,17 +2,17 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 from clerp.config import Settings
-from clerp.errors import NotAvailableError, VerbalizerError
+from clerp.errors import InputError, NotAvailableError, VerbalizerError
 from clerp.evidence import EvidenceGap, FeatureEvidence
 from clerp.feature import FeatureId
 from clerp.labelers.llm import LlmLabeler, open_llm
 from clerp.labelers.llm import Terms as ModelTerms
-from clerp.labelers.methods import list_held_out
+from clerp.labelers.methods import find_description_method, list_held_out
 from clerp.ledger import Ledger
 from clerp.nla import claim_model
 from clerp.outcome import LabeledFeature
@@ -22,12 +22,15 @@ from clerp.progress import Progress, ReportProgress
 from clerp.proposing import OF_MODELS, propose
 from clerp.requests import Requests
 from clerp.verbalizers.driving import Directions, Terms, verbalize_features
-from clerp.verbalizers.outcome import FeatureVerbalization, MethodName
+from clerp.verbalizers.outcome import FeatureVerbalization, MethodName, tell_fault
 from clerp.verbalizers.recording import open_calls
 from clerp.verbalizers.verbalization import InputKind
 
 Named = Mapping[FeatureId, LabeledFeature]
 Said = Mapping[FeatureId, FeatureVerbalization]
+LeftOut = Mapping[FeatureId, Collection[str]]
+NOT_RUN_AGAIN = "no peak was run again: that the feature fires there is what the evidence says"
+_CHANCE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,9 @@ class NlaRequest:
     """How a proposal is made of the texts; empty where none is."""
     directions: Directions = field(default_factory=dict[FeatureId, str])
     """What decoder rows write, or why there is none, for the kind `decoder`."""
+    left_out: LeftOut | None = None
+    """Ids of examples, by feature, that do not fire as the evidence says; None where nobody ran
+    them again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +76,8 @@ class Nla:
         }
         if evidence:
             said |= await self._describe(pool, evidence, request)
+        if request.left_out is None and request.kind != "decoder":
+            said = {feature: _add_note(one, NOT_RUN_AGAIN) for feature, one in said.items()}
         return await self._propose(pool, said, request) if request.method else said
 
     async def _describe(
@@ -77,6 +85,7 @@ class Nla:
     ) -> dict[FeatureId, FeatureVerbalization]:
         settings = self.settings
         claim = claim_model(pool.graphs[0], settings.nla_model)
+        left_out = request.left_out or {}
         try:
             async with open_calls(
                 self.verbalizer, claim, self.ledger, ask=not settings.offline
@@ -86,11 +95,15 @@ class Nla:
                     calls,
                     find("embedders", settings.embedder),
                     Terms(request.kind, settings.nla_examples, settings.nla_samples),
-                    held_out={one.feature: list_held_out(one) for one in evidence},
+                    # Which examples are held out depends on all of them, also on those left out.
+                    held_out={
+                        one.feature: (*list_held_out(one), *left_out.get(one.feature, ()))
+                        for one in evidence
+                    },
                     directions=request.directions,
                 )
-        except VerbalizerError as fault:
-            reason = _tell(fault)
+        except (VerbalizerError, InputError) as fault:
+            reason = tell_fault(fault)
             may_mend = not isinstance(fault, NotAvailableError)
             details = {"unfinished": reason} if may_mend else {}
             return {
@@ -147,8 +160,9 @@ async def open_nla(
         yield nla
         return
     ask = not settings.offline
-    made = open_llm(settings.llm, method=method, terms=terms, ask=ask)
-    model = made.with_ledger(ledger, ask=ask)
+    made = open_llm(settings.llm, terms=terms, ask=ask)
+    asking = replace(made, method=find_description_method(method))
+    model = asking.with_ledger(ledger, ask=ask)
     try:
         yield replace(nla, model=model)
     finally:
@@ -188,7 +202,7 @@ async def verbalize_pools(
     told: list[Named] = []
     async with open_nla(verbalizer, settings, ledger, method, terms) as nla:
         for pool, outcomes in zip(pools, named, strict=True):
-            asked = list_obscure(pool, outcomes)
+            asked = list_obscure(pool)
             report(Progress("verbalize", 0, len(asked)))
             said = await nla.ask(pool, asked, NlaRequest(method=method)) if asked else {}
             changed = {f: replace(outcomes[f], verbalization=one) for f, one in said.items()}
@@ -197,13 +211,13 @@ async def verbalize_pools(
     return told
 
 
-def list_obscure(pool: Pool, named: Named) -> list[FeatureId]:
-    """List the features that an NLA is asked about: obscure ones that no person has named."""
+def list_obscure(pool: Pool) -> list[FeatureId]:
+    """List the features that an NLA is asked about: obscure ones that no person has judged."""
     return [
         feature
-        for feature, outcome in named.items()
-        if outcome.route.role == "obscure"
-        and outcome.status != "reviewed"
+        for feature, route in pool.routes.items()
+        if route.role == "obscure"
+        and (feature not in pool.reviewed or pool.reviewed[feature].label is None)
         and isinstance(pool.known[feature], FeatureEvidence)
     ]
 
@@ -220,13 +234,19 @@ def note_verbalizations(features: Sequence[LabeledFeature]) -> tuple[str, ...]:
             f"An NLA spoke of {statuses.total()} of {len(said)} obscure features: {told}. It is "
             "experimental and gives no labels; read it with clerp why or clerp review"
         )
+    if statuses["suggestive"]:
+        n_judged = statuses.total() - statuses["unusable"]
+        notes.append(
+            f"By chance alone up to {_CHANCE * n_judged:.2g} of {n_judged} features would be "
+            "suggestive: p is not corrected for how many were asked about"
+        )
     for reason, n in missing.most_common(1):
         others = missing.total() - n
         more = f"; {others} more for other reasons" if others else ""
-        notes.append(f"{n} obscure features were not verbalized, {reason}{more}")
+        were = "feature was" if n == 1 else "features were"
+        notes.append(f"{n} obscure {were} not verbalized, {reason}{more}")
     return tuple(notes)
 
 
-def _tell(fault: VerbalizerError) -> str:
-    # Where it is may be a path of this machine, which outputs do not tell.
-    return f"{fault.what}. {fault.remedy}" if fault.remedy else fault.what
+def _add_note(said: FeatureVerbalization, note: str) -> FeatureVerbalization:
+    return replace(said, notes=(*said.notes, note)) if said.is_available else said

@@ -68,7 +68,7 @@ def measure_here(row: str, place: str, n_texts: int, batch: int) -> None:
     with pair.acting() as actor:
         actor.describe(vectors[:batch], sampling, batch_size=batch)
         seconds, said = clock(lambda: actor.describe(vectors, sampling, batch_size=batch))
-    texts, n_tokens = [text.raw for text in said], sum(text.n_tokens or 0 for text in said)
+    texts, n_tokens = [text.text for text in said], sum(text.n_tokens or 0 for text in said)
     with pair.criticizing() as critic:
         critic.reconstruct(texts[:batch], batch_size=batch)
         reading, _ = clock(lambda: critic.reconstruct(texts, batch_size=batch))

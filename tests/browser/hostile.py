@@ -6,7 +6,7 @@ from tests.browser.review_queue import Queued, name_feature
 from tests.unit.ledger.records import make_item
 from tests.unit.review.web.review_session import make_proposal
 
-from clerp.report.verbalized import Piece, SignalView, TextView, VerbalizedView
+from clerp.report.verbalized import ClaimView, Piece, SignalView, TextView, VerbalizedView
 from clerp.review.snapshot import (
     CandidateView,
     ExampleView,
@@ -106,12 +106,12 @@ def make_hostile(number: int) -> Queued:
             whose=text,
             status=text,
             status_line=text,
-            proposal=text,
+            proposal=(Piece(text, is_quote=True),),
             method=text,
             first=(TextView(text, (Piece(text, is_quote=False), Piece(text, is_quote=True)), ""),),
             more=(TextView(text, (), text),),
             where_off=(TextView(text, (), text),),
-            kept_claims=(text,),
+            kept_claims=(ClaimView((Piece(text, is_quote=True),), text),),
             signals=(SignalView(text, text, text),),
             notes=(text,),
             unavailable=text,

@@ -124,6 +124,12 @@ def test_a_pair_that_cannot_be_asked_ends_no_run(
     assert {f["verbalization"]["unavailable"] for f in features.values()} == {why}
 
 
+def test_baez_is_no_method_to_label_with(run: Run, place: Path):
+    told = label(run, "said.json", "--llm", "http:m@http://127.0.0.1:9", "--method", "baez")
+    assert told.code == 1
+    assert "there is no method 'baez'. Known methods: max-act-logits" in told.err
+
+
 def test_it_is_read_with_why_and_in_the_report(run: Run, place: Path, pair: FakeVectorVerbalizer):
     label_with_nla(run, "said.json")
     pair.asked.clear()
@@ -185,8 +191,8 @@ def test_a_dry_run_counts_texts_and_asks_nobody(run: Run, place: Path, pair: Fak
     model = "http:m@http://127.0.0.1:9"
     told = label_with_nla(run, "said.json", "--dry-run", "--llm", model)
     assert told.code == 0
-    # Three peaks twice, and two places of each where the feature is off once.
-    assert "at most 72 residuals of 8 obscure features in 96 texts" in told.err
+    # Three peaks twice, two places of each where the feature is off once, and 33 of controls.
+    assert "at most 72 residuals of 8 obscure features in 129 texts" in told.err
     assert "asked at most 8 times" in told.err
     assert pair.asked == []
     assert not (place / "said.json").exists()

@@ -14,7 +14,9 @@ from clerp.errors import (
     EvidenceError,
     LabelerError,
     LedgerBusyError,
+    NotAvailableError,
     RemoteError,
+    VerbalizerError,
 )
 
 ERRORS = [
@@ -93,5 +95,6 @@ def test_a_labelers_error_keeps_what_was_paid():
 
 @pytest.mark.parametrize("error", ERRORS)
 def test_only_unfinished_work_exits_with_2(error: type[ClerpError]):
-    unfinished = issubclass(error, LabelerError | RemoteError | LedgerBusyError)
-    assert error("x").exit_code == (2 if unfinished else 1)
+    unfinished = issubclass(error, LabelerError | RemoteError | LedgerBusyError | VerbalizerError)
+    may_mend = unfinished and not issubclass(error, NotAvailableError)
+    assert error("x").exit_code == (2 if may_mend else 1)

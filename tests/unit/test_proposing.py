@@ -13,11 +13,12 @@ from tests.verbalizations import make_said, make_trust, make_verbalization
 
 from clerp.errors import LabelerError, LedgerError, UsageError
 from clerp.labelers.llm import LlmLabeler
-from clerp.labelers.methods import find_method
+from clerp.labelers.methods import find_description_method
 from clerp.labels import Abstention
 from clerp.ledger import Ledger, open_ledger
 from clerp.proposing import METHODS, check_method, propose
 from clerp.testing import FakeLabeler
+from clerp.verbalizers.contrast import Contrast
 from clerp.verbalizers.outcome import FeatureVerbalization, MethodName
 
 REQUEST = make_request(make_evidence(5), proposal=None)
@@ -90,7 +91,7 @@ async def test_a_model_that_declines_leaves_its_reason(method: MethodName):
 @OF_MODELS
 async def test_a_model_that_breaks_takes_no_text_with_it_and_is_unfinished(method: MethodName):
     said = make_verbalization(details={"seed": 0})
-    fault = LabelerError("the provider is down", details={"cost_usd": 0.25})
+    fault = LabelerError("the provider is down", where="/home/ada/keys", details={"cost_usd": 0.25})
     outcome = await ask(said, method, raising(fault))
     assert (outcome.said, outcome.trust, outcome.proposal) == (said.said, said.trust, "")
     assert outcome.details == {"seed": 0, "cost_usd": 0.25, "unfinished": "the provider is down"}
@@ -136,6 +137,15 @@ async def test_claims_that_are_not_made_where_it_is_off_are_taken():
     [
         ({"kept_claims": ()}, "all that is said where it fires is said where it is off, too"),
         ({"said_where_off": ()}, "there is no text of a place where it is off"),
+        ({"trust": make_trust(contrast=None)}, "nobody knows whether texts differ where it is off"),
+        (
+            {"trust": make_trust(contrast=Contrast(0.75, 0.5, 0.25, 0.06, 5, 8))},
+            "texts of places where it fires and where it is off do not surely differ",
+        ),
+        (
+            {"trust": make_trust(contrast=Contrast(0.75, 0.5, 0.25, 0.03, 5, 4))},
+            "texts of 4 places where it is off; it takes 5",
+        ),
     ],
 )
 async def test_where_no_claim_is_left_it_is_said(change: dict[str, Any], why: str):
@@ -202,7 +212,7 @@ async def test_a_model_that_says_nothing_usable_twice_proposes_nothing(ledger: L
 async def _ask_model(
     said: FeatureVerbalization, ledger: Ledger, script: Any
 ) -> FeatureVerbalization:
-    labeler = LlmLabeler(script, find_method("baez")).with_ledger(ledger)
+    labeler = LlmLabeler(script, find_description_method("baez")).with_ledger(ledger)
     try:
         return await propose(said, "baez", REQUEST, labeler)
     finally:

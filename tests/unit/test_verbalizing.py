@@ -9,12 +9,13 @@ import pytest
 from tests.fake_llm import always_good, run_fake_llm
 from tests.outcomes import make_named, make_unnamed
 from tests.pools import FEATURES, make_pool
-from tests.verbalizations import make_verbalization
+from tests.verbalizations import make_trust, make_verbalization
 
 from clerp.config import Settings
-from clerp.errors import LedgerError, VerbalizerError
+from clerp.errors import InputError, LedgerError, VerbalizerError
 from clerp.evidence import EvidenceGap, FeatureEvidence
 from clerp.labelers.llm import Terms
+from clerp.labelers.methods import list_held_out
 from clerp.ledger import Ledger, open_ledger
 from clerp.ledger.decision import Verdict
 from clerp.llm.budget import Budget
@@ -31,7 +32,10 @@ from clerp.testing.fake_verbalizer import (
 )
 from clerp.verbalizers.outcome import FeatureVerbalization
 from clerp.verbalizing import (
+    NOT_RUN_AGAIN,
     Named,
+    Nla,
+    NlaRequest,
     list_obscure,
     note_verbalizations,
     verbalize_pools,
@@ -124,9 +128,12 @@ async def test_what_was_not_asked_about_is_as_it_was(ledger: Ledger):
 def test_artefacts_gaps_and_what_people_named_are_left_alone():
     gap = EvidenceGap(SECOND, "lost")
     pool = make_pool("obscure", "obscure", "artefact", "obscure", known={SECOND: gap})
-    named = make_outcomes(pool)
-    named[FOURTH] = replace(named[FOURTH], status="reviewed")
-    assert list_obscure(pool, named) == [FIRST]
+    judged = {
+        FOURTH: Verdict("agreed", "", "obscure", ("ada",)),
+        FIRST: Verdict("agreed", None, "obscure", ("ada",)),
+    }
+    # Of the first people only said the role.
+    assert list_obscure(replace(pool, reviewed=judged)) == [FIRST]
 
 
 async def test_examples_that_labels_are_scored_on_are_not_described(ledger: Ledger):
@@ -166,6 +173,22 @@ async def test_a_pair_that_cannot_be_asked_leaves_the_run_unfinished(ledger: Led
     assert said.unavailable == "not available: the server is down. Start it"
     assert told[FIRST].is_unfinished
     assert not told[SECOND].is_unfinished
+
+
+@pytest.mark.parametrize(
+    "fault", [InputError("the weights hold NaN", where="/home/ada/pair"), RuntimeError("no memory")]
+)
+async def test_a_pair_whose_check_breaks_in_any_way_ends_no_run(ledger: Ledger, fault: Exception):
+    class Broken(FakeVectorVerbalizer):
+        def check(self, claim: Any) -> Any:
+            raise fault
+
+    told = await ask(ledger, Broken())
+    said = told[FIRST].verbalization
+    assert said is not None
+    assert str(fault).rpartition(": ")[2] in said.unavailable
+    assert "ada" not in said.unavailable
+    assert told[FIRST].is_unfinished
 
 
 async def test_a_second_run_asks_nobody_and_says_the_same(ledger: Ledger):
@@ -259,18 +282,54 @@ def test_a_note_counts_what_was_said_and_why_nothing_was():
         make_unnamed(THIRD, verbalization=lost),
         make_named(FIRST),
     ]
-    spoke, missing = note_verbalizations(features)
+    spoke, by_chance, missing = note_verbalizations(features)
     assert spoke.startswith("An NLA spoke of 1 of 4 obscure features: 1 suggestive. It is")
+    assert by_chance.startswith("By chance alone up to 0.05 of 1 features would be suggestive")
     assert missing == (
         "2 obscure features were not verbalized, not available: no peak; 1 more for other reasons"
     )
+    (alone,) = note_verbalizations([make_unnamed(FIRST, verbalization=gone)])
+    assert alone == "1 obscure feature was not verbalized, not available: no peak"
     assert note_verbalizations([make_named(FIRST)]) == ()
+
+
+def test_how_many_could_be_suggestive_by_chance_is_said_where_any_is():
+    def note(*statuses: Any) -> tuple[str, ...]:
+        said = [make_verbalization(trust=make_trust(status=status)) for status in statuses]
+        return note_verbalizations([make_unnamed(FIRST, verbalization=one) for one in said])
+
+    assert len(note(*["weak"] * 40)) == 1
+    assert note("suggestive", *["weak"] * 39, "unusable")[1].startswith(
+        "By chance alone up to 2 of 40 features"
+    )
+
+
+async def test_that_peaks_were_not_run_again_is_noted_with_every_text(ledger: Ledger):
+    told = await ask(ledger)
+    for feature in (FIRST, THIRD):
+        said = told[feature].verbalization
+        assert said is not None
+        assert NOT_RUN_AGAIN in said.notes
+
+
+async def test_examples_that_do_not_hold_are_left_out_and_the_held_out_ones_stay(ledger: Ledger):
+    texts = [(*(f" {n}w{i}" for i in range(12)), " Texas", " it") for n in range(20)]
+    evidence = make_evidence(texts, feature=FIRST, peak=12)
+    pool = make_pool("obscure", known={FIRST: evidence})
+    held_out = list_held_out(evidence)
+    gone = {example.id for example in evidence.top[::3]} - set(held_out)
+    settings = SETTINGS.model_copy(update={"nla_examples": 20})
+    nla = Nla(make_verbalizer(), settings, ledger)
+    told = await nla.ask(pool, [FIRST], NlaRequest(left_out={FIRST: tuple(gone)}))
+    used = {one.input_id for one in told[FIRST].said}
+    assert used == {example.id for example in evidence.top} - gone - set(held_out)
+    off = {one.input_id.partition("-")[0] for one in told[FIRST].said_where_off}
+    assert off.isdisjoint({*gone, *held_out})
+    assert NOT_RUN_AGAIN not in told[FIRST].notes
 
 
 def test_people_who_named_a_feature_are_asked_nothing_more():
     pool = replace(
         make_obscure_pool(), reviewed={FIRST: Verdict("agreed", "a name", "cross", ("ada",))}
     )
-    named = make_outcomes(pool)
-    named[FIRST] = replace(named[FIRST], status="reviewed")
-    assert list_obscure(pool, named) == [THIRD]
+    assert list_obscure(pool) == [THIRD]

@@ -13,7 +13,7 @@ from tests.loopback import Asked, Loopback, Reply, answer_file, serve
 
 # Version 1 of the library asks for the tree beside the revision.
 _LIST = re.compile(
-    r"/api/models/(?P<repository>[^/]+/[^/]+)/(?P<what>revision|tree)/(?P<revision>\w+)(\?.*)?"
+    r"/api/models/(?P<repository>[^/]+/[^/]+)/(?P<what>revision|tree)/(?P<revision>[\w.]+)(\?.*)?"
 )
 _RESOLVE = re.compile(r"/(?P<repository>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<file>.+)")
 

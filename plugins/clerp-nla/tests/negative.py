@@ -202,6 +202,40 @@ def _pickle(folder: Path) -> None:
     torch.save(weights, folder / "av/pytorch_model.bin")
 
 
+def _pickle_a_shard(folder: Path) -> None:
+    """The index names pickled weights; a safetensors file beside them is a decoy."""
+    weights = load_file(folder / "av" / _WEIGHTS)
+    (folder / "av" / _WEIGHTS).rename(folder / "av/decoy.safetensors")
+    torch.save(weights, folder / "av/w.bin")
+    _write_index(folder, weights, "w.bin")
+
+
+def _move_a_shard(folder: Path) -> None:
+    weights = load_file(folder / "av" / _WEIGHTS)
+    (folder / "outside").mkdir()
+    (folder / "av" / _WEIGHTS).rename(folder / "outside/w.safetensors")
+    (folder / "av/decoy.safetensors").write_bytes(b"")
+    _write_index(folder, weights, "../outside/w.safetensors")
+
+
+def _lose_shard(folder: Path) -> None:
+    weights = load_file(folder / "av" / _WEIGHTS)
+    (folder / "av" / _WEIGHTS).unlink()
+    _write_index(folder, weights, "model-00001-of-00001.safetensors")
+
+
+def _write_index(folder: Path, weights: dict[str, torch.Tensor], shard: str) -> None:
+    index = {"metadata": {}, "weight_map": dict.fromkeys(weights, shard)}
+    (folder / "av" / f"{_WEIGHTS}.index.json").write_text(json.dumps(index), "utf-8")
+
+
+def _change_config(**changes: object) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        change_json(folder / "av/config.json", lambda config: config.update(changes))
+
+    return change
+
+
 def _adapt(folder: Path) -> None:
     (folder / "av/adapter_config.json").write_text('{"peft_type": "LORA"}')
 
@@ -293,6 +327,14 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
     "no-scale": _drop_scale,
     "another-injection": _add_after_block_1,
     "pickled": _pickle,
+    "pickled-shard": _pickle_a_shard,
+    "shard-outside": _move_a_shard,
+    "lost-shard": _lose_shard,
+    "weights-elsewhere": _change_config(transformers_weights="w.safetensors"),
+    "foreign-attention": _change_config(_attn_implementation="evil/kernel"),
+    "foreign-experts": _change_config(text_config={"_experts_implementation_internal": "evil/x"}),
+    "endless-model": _change_config(num_hidden_layers=10**9),
+    "failing-chat": lambda folder: _change_chat(folder, lambda _: "{{ 1/0 }}"),
     "adapter": _adapt,
     "quantised": _quantise,
     "lost-tensor": _lose_tensor,

@@ -22,7 +22,15 @@ from clerp.verbalizers.driving import Terms, verbalize_features
 from clerp.verbalizers.outcome import FeatureVerbalization
 from clerp.verbalizers.recording import open_calls
 from clerp_nla.backends import server as backend
-from clerp_nla.backends.server import NO_EMPTY, ServerVerbalizer, open_server
+from clerp_nla.backends.calling import Line
+from clerp_nla.backends.server import (
+    NO_EMPTY,
+    UNTESTED,
+    ServerVerbalizer,
+    open_server,
+    read_description,
+)
+from clerp_nla.matching.references import load_reference_texts
 
 from .fake_nla_server import LAYER, MODEL, SECRET, OwnServer, serve_own
 
@@ -322,6 +330,53 @@ def test_it_is_made_from_an_address(loopback: Loopback):
     assert isinstance(verbalizer.check(CLAIM), PairIdentity)
 
 
+@pytest.mark.parametrize(
+    "description",
+    ["two\nlines", "\n<explanation>\ntwo\nlines\n</explanation>\n", "two\nlines </explanation> "],
+)
+def test_tags_are_no_part_of_a_text(description: str):
+    said = read_description(description)
+    assert (said.text, said.raw, said.fault) == ("two\nlines", description, "")
+
+
+def test_its_identity_says_that_nobody_tested_it_and_which_text_is_ordinary(loopback: Loopback):
+    pair = connect(loopback).check(CLAIM)
+    assert pair.untested == UNTESTED
+    assert pair.reference.startswith(load_reference_texts(None, 1).name)
+
+
+async def test_of_two_servers_each_is_recalled_as_itself(own: OwnServer, loopback: Loopback):
+    other = OwnServer(health={"verbalizer_quantization": None})
+    with open_ledger(":memory:") as ledger, serve_own(other) as second:
+        pairs: list[PairIdentity] = []
+        for place in (loopback, second):
+            async with open_calls(connect(place), CLAIM, ledger) as calls:
+                pairs.append(calls.pair)
+        async with open_calls(connect(loopback), CLAIM, ledger, ask=False) as calls:
+            assert calls.pair == pairs[0] != pairs[1]
+
+
+async def test_a_text_that_was_scored_is_scored_no_more_since_the_next_one_cannot_be(
+    loopback: Loopback, monkeypatch: pytest.MonkeyPatch
+):
+    scored: list[str] = []
+    score = backend._score
+
+    def refuse_one(line: Line, text: str, vector: list[float]) -> float:
+        scored.append(text)
+        if text == "bad":
+            raise VerbalizerError("no")
+        return score(line, text, vector)
+
+    monkeypatch.setattr(backend, "_score", refuse_one)
+    vectors = np.random.default_rng(0).standard_normal((2, 32)).astype(np.float32)
+    with open_ledger(":memory:") as ledger:
+        async with open_calls(connect(loopback), CLAIM, ledger) as calls:
+            found = await calls.compare(["music", "bad", "food"], vectors)
+    assert [isinstance(one, VerbalizerError) for one in found] == [False, True, False]
+    assert scored == ["music", "music", "bad", "food", "food"]
+
+
 async def test_features_are_verbalized_over_http_and_never_twice(loopback: Loopback):
     evidence = [make_feature(index) for index in range(2)]
     with open_ledger(":memory:") as ledger:
@@ -334,6 +389,8 @@ async def test_features_are_verbalized_over_http_and_never_twice(loopback: Loopb
         assert one.trust.gates.n_usable == len(one.said)
         assert one.trust.reconstruction is not None
         assert one.trust.reconstruction.fve > 0.5
+        assert one.trust.status == "weak"
+        assert UNTESTED in one.trust.status_line
         assert f"no text without a vector to compare with: {NO_EMPTY}" in one.trust.notes
 
 

@@ -1,17 +1,26 @@
 """The whole evaluation, small, on the tiny pair; what its tables say is read by people."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 
 from clerp.embedding import WordLlamaEmbedder
+from clerp.verbalizers.gates import Gates
+from clerp.verbalizers.outcome import FeatureVerbalization
+from clerp.verbalizers.status import Status
+from clerp.verbalizers.trust import Trust
+from clerp_nla.evaluation import running
 from clerp_nla.evaluation.__main__ import main
-from clerp_nla.evaluation.features import KnownFeature, plant_features
+from clerp_nla.evaluation.controls import Condition
+from clerp_nla.evaluation.features import Asked, Claimed, KnownFeature, plant_features
+from clerp_nla.evaluation.items import Items
 from clerp_nla.evaluation.running import CONDITIONS, Evaluation, evaluate
-from clerp_nla.evaluation.tables import TOY, list_sections, render, write_markdown
+from clerp_nla.evaluation.tables import TOY, list_failures, list_sections, render, write_markdown
 from clerp_nla.local import open_local
 from clerp_nla.training.themes import Theme
 
@@ -53,6 +62,79 @@ def test_claims_are_read_of_every_feature(evaluation: Evaluation) -> None:
     claims = [claim for one in evaluation.asked["as it is"] for claim in one.claims]
     assert {claim.about for claim in claims} == {"topic", "word class", "token"}
     assert {claim.is_true for claim in claims} == {True, False}
+
+
+def plant(usual: Sequence[tuple[Status, bool]], control: Sequence[Status]) -> Evaluation:
+    """Make an evaluation of which only the statuses are given, and the truth of what is said."""
+    known = plant_features(1)[0]
+
+    def make(status: Status, is_true: bool) -> Asked:
+        trust = Trust(Gates(1, 1), None, None, None, None, status, "")
+        outcome = FeatureVerbalization(known.planted.feature, "tiny", "example", trust=trust)
+        return Asked(known, outcome, (Claimed("topic", "music", 1.0, is_true),), ())
+
+    nothing = Items({}, {}, (), np.zeros((0, 2), dtype=np.float32))
+    asked: dict[Condition, Sequence[Asked]] = {
+        "as it is": [make(*one) for one in usual],
+        "random vectors": [make(status, False) for status in control],
+    }
+    return Evaluation(1, "tiny", nothing, asked)
+
+
+SUGGESTIVE, WEAK = ("suggestive", True), ("weak", False)
+
+
+@pytest.mark.parametrize(
+    ("usual", "control", "failures"),
+    [
+        ([SUGGESTIVE, WEAK], ["suggestive", *["weak"] * 19], []),
+        (
+            [SUGGESTIVE, WEAK],
+            ["suggestive", *["weak"] * 18],
+            ["random vectors: 5.3% above weak, more than 5%"],
+        ),
+        ([SUGGESTIVE], ["weak"], []),
+        ([WEAK], ["weak"], ["nothing is suggestive"]),
+        (
+            [SUGGESTIVE, ("suggestive", False), ("weak", True), WEAK],
+            ["unusable"],
+            ["commonest claims: 50% of the suggestive are true, no more than 50% of the weak"],
+        ),
+    ],
+)
+def test_what_is_not_as_asked_is_said_and_ends_with_1(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    usual: list[tuple[Status, bool]],
+    control: list[Status],
+    failures: list[str],
+) -> None:
+    planted = plant(usual, control)
+
+    async def measure(*_: object, **__: object) -> Evaluation:
+        return planted
+
+    assert list_failures(planted) == failures
+    for name, value in (
+        ("open_local", lambda _: None),
+        ("find", lambda *_: None),
+        ("evaluate", measure),
+        ("render", lambda _: "shown"),
+    ):
+        monkeypatch.setattr(f"clerp_nla.evaluation.__main__.{name}", value)
+    monkeypatch.setattr("sys.argv", ["evaluation", "tiny"])
+    ends = pytest.raises(SystemExit, match=r"^1$") if failures else nullcontext()
+    with ends:
+        main()
+    assert capsys.readouterr().err == "".join(f"not as asked: {line}\n" for line in failures)
+
+
+def test_no_two_seeds_share_documents() -> None:
+    seeds = {"items": running._ITEMS, "others": running._OTHERS}
+    features = len(plant_features(1))
+
+    assert features < min(seeds.values()) < max(seeds.values()) < 10_000
+    assert len(set(seeds.values())) == 2
 
 
 def test_a_folder_that_is_no_pair_is_refused_in_one_line(

@@ -5,6 +5,7 @@ import gc
 import json
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -83,9 +84,11 @@ def test_a_pair_that_works_says_which_it_is(verbalizer: LocalVerbalizer, tiny_pa
     assert verbalizer.name == f"nla:{tiny_pair.name}"
     assert (identity.base_model, identity.layer, identity.d_model) == ("clerp-toy/grammar", 3, 96)
     # The weights of the model decide residuals like those of the pair decide texts.
-    assert (
-        identity.revision == f"{pair.identity.revision}-{verbalizer.subject_place.find_revision()}"
-    )
+    files = f"{pair.identity.revision}-{verbalizer.subject_place.find_revision()}"
+    # And so does the precision.
+    precision = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
+    assert identity.revision == f"{files} ({precision[verbalizer.placement.dtype]})"
+    assert identity.untested == ""
     assert str(tiny_pair.parent) not in repr(identity)
 
 
@@ -339,6 +342,20 @@ def test_references_are_residuals_of_the_pairs_own_texts(
     assert vectors.shape == (len(texts), 96)
     assert verbalizer.reference_vectors() is vectors
     assert len(np.unique(vectors.round(3), axis=0)) > len(texts) // 2
+
+
+def test_its_identity_says_which_text_is_ordinary(
+    verbalizer: LocalVerbalizer, tiny_pair: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / tiny_pair.name
+    shutil.copytree(tiny_pair, folder)
+    lines = (folder / "reference.txt").read_text().splitlines(keepends=True)
+    (folder / "reference.txt").write_text("".join(lines[1:]))
+
+    own, other = verbalizer.check(CLAIM), open_local(str(folder)).check(CLAIM)
+
+    assert own.reference != other.reference
+    assert other == replace(own, reference=other.reference)
 
 
 def test_how_far_decoder_rows_reach(verbalizer: LocalVerbalizer) -> None:

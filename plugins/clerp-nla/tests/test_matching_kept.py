@@ -1,6 +1,9 @@
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+import torch
+import transformers
 
 from clerp.errors import EvidenceError
 from clerp.remote import open_cache
@@ -30,10 +33,20 @@ def test_a_test_of_another_revision_is_asked_for_again(monkeypatch: pytest.Monke
     assert find_kept("one") is None
 
 
+@pytest.mark.parametrize("library", [torch, transformers])
+def test_a_test_under_another_version_of_a_library_is_asked_for_again(
+    library: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep("one", PASSED)
+
+    monkeypatch.setattr(library, "__version__", "0.0.1")
+    assert find_kept("one") is None
+
+
 @pytest.mark.parametrize("content", [b"", b"{}", b'{"fve": "much"}', b"\xff"])
 def test_what_cannot_be_read_is_refused(content: bytes) -> None:
     with open_cache() as cache:
-        cache.put(f"nla-self-test/{kept._REVISION}/one", content)
+        cache.put(kept._name("one"), content)
 
     with pytest.raises(EvidenceError, match="self-test that cannot be read"):
         find_kept("one")

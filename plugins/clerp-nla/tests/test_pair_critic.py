@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 from typing import Any
 
@@ -102,4 +103,14 @@ def test_a_head_that_is_missing_or_no_safetensors_is_refused(tmp_path: Path) -> 
         Critic.load(folder)
     head.unlink()
     with pytest.raises(InputError, match=r"no value_head\.safetensors"):
+        Critic.load(folder)
+
+
+def test_a_critic_of_pictures_and_text_is_refused(tmp_path: Path) -> None:
+    folder = write_pair(tmp_path).folder / "ar"
+    config = folder / "config.json"
+    nested = {"model_type": "gemma3", "text_config": json.loads(config.read_text("utf-8"))}
+    config.write_text(json.dumps(nested), "utf-8")
+
+    with pytest.raises(InputError, match=r"ar/config\.json: text_config: a model of more than"):
         Critic.load(folder)

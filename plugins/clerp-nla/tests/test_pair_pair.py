@@ -109,7 +109,7 @@ def test_a_folder_with_one_half_is_no_pair(good: Path, tmp_path: Path, half: str
         open_pair(str(copy))
 
 
-@pytest.mark.parametrize("place", ["", "nowhere", "a/b/c", "../owner/pair", "owner/pair@main"])
+@pytest.mark.parametrize("place", ["", "nowhere", "a/b/c", "../owner/pair", "owner/pair@"])
 def test_what_is_neither_folder_nor_name_is_refused(place: str, tmp_path: Path) -> None:
     if not place:
         place = str(tmp_path / "missing")
@@ -151,6 +151,21 @@ def test_a_pair_of_the_hub_is_that_of_its_folders(hub: Hub, good: Path) -> None:
     assert pair.identity.name == "owner/pair"
     assert pair.identity.revision == f"{ACTOR_COMMIT}+{CRITIC_COMMIT}"
     assert pair.folder is None
+
+
+@pytest.mark.parametrize(
+    ("named", "actor", "critic"),
+    [("v1.0", "v1.0", "v1.0"), (f"{ACTOR_COMMIT}+{CRITIC_COMMIT}", ACTOR_COMMIT, CRITIC_COMMIT)],
+)
+def test_a_pair_of_the_hub_may_be_pinned(hub: Hub, named: str, actor: str, critic: str) -> None:
+    pair = open_pair(f"owner/pair@{named}")
+
+    assert pair.identity.name == f"owner/pair@{named}"
+    asked = {path for path in hub.server.paths if "/revision/" in path}
+    assert {path.partition("?")[0] for path in asked} == {
+        f"/api/models/owner/pair-av/revision/{actor}",
+        f"/api/models/owner/pair-ar/revision/{critic}",
+    }
 
 
 def test_neither_code_nor_pickles_are_fetched(hub: Hub, good: Path, tmp_path: Path) -> None:

@@ -44,9 +44,7 @@ def refuse(folder: Path, content: object, message: str) -> None:
 
 def test_both_halves_are_read(tmp_path: Path) -> None:
     actor = read_sidecar(write(tmp_path, make()))
-    critic = read_sidecar(
-        write(tmp_path, make("ar", extraction={"injection_scale": None, "mse_scale": 3}))
-    )
+    critic = read_sidecar(write(tmp_path, make("ar", extraction={"injection_scale": None})))
 
     assert (actor.role, actor.d_model, actor.layer, actor.template) == (
         "av",
@@ -54,10 +52,10 @@ def test_both_halves_are_read(tmp_path: Path) -> None:
         5,
         "say {injection_char}",
     )
-    assert (actor.injection_scale, actor.mse_scale) == (150.0, 8.0)
+    assert actor.injection_scale == 150.0
     assert (actor.left_neighbor_id, actor.injection_token_id, actor.right_neighbor_id) == (8, 9, 7)
     assert actor.injection_mode == "replace_embedding"
-    assert (critic.role, critic.injection_scale, critic.mse_scale) == ("ar", None, 3.0)
+    assert (critic.role, critic.injection_scale) == ("ar", None)
     assert (critic.template, critic.suffix_ids) == ("read {explanation}", (1, 2))
 
 
@@ -134,16 +132,43 @@ def test_the_sidecar_of_a_data_set_is_refused(tmp_path: Path) -> None:
         {"injection": "add"},
         {"tokens": make()["tokens"] | {"injection_mode": "add"}},
         {"extraction": {"injection_scale": 1, "injection_method": "steer"}},
+        {"av": {"injection_mode": "norm_matched_add"}},
+        {"training": {"steps": [1, {"injection_mode": "add"}]}},
+        {"inject_mode": "add"},
+        {"vector_injection": True},
+        {"injection": ["add"]},
+        {"injection": {"kind": "add", "at_block": 1}},
+        {"injection": {"mode": "replace_embedding", "at_block": 1}},
+        {"injection_mode": ["replace_embedding", "add"]},
+        {"format": "nanoNLA"},
     ],
 )
 def test_other_ways_in_are_refused_by_name(tmp_path: Path, said: dict[str, Any]) -> None:
     refuse(tmp_path, make(**said), "another way of putting the vector in")
 
 
-def test_the_way_in_may_be_said(tmp_path: Path) -> None:
-    said = make(injection_mode="replace_embedding")
+@pytest.mark.parametrize("mode", ["replace_embedding", None])
+def test_the_way_in_may_be_said(tmp_path: Path, mode: str | None) -> None:
+    said = make(injection_mode=mode, injection={"mode": "replace_embedding"})
 
     assert read_sidecar(write(tmp_path, said)).injection_mode == "replace_embedding"
+
+
+def test_a_file_that_holds_itself_is_read_to_its_end(tmp_path: Path) -> None:
+    write(tmp_path, make())
+    with (tmp_path / SIDECAR).open("a", encoding="utf-8") as opened:
+        opened.write("training: &own {steps: [*own, *own]}\n")
+
+    assert read_sidecar(tmp_path).role == "av"
+
+
+def test_a_way_in_that_is_said_elsewhere_and_named_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, make())
+    with (tmp_path / SIDECAR).open("a", encoding="utf-8") as opened:
+        opened.write("other: &way {at: 1}\ninjection: *way\n")
+
+    with pytest.raises(InputError, match=r"injection\.at: '1' is another way"):
+        read_sidecar(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,20 @@ def test_free_memory_is_measured(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("most", "fits"), [("1000", True), ("998", False), ("400", False), ("max\n", True)]
+)
+def test_a_container_may_leave_less_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: str, fits: bool
+) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"0" * 166)
+    (tmp_path / "memory.max").write_text(most)
+    (tmp_path / "memory.current").write_text("500\n")
+    monkeypatch.setattr(placement, "_CONTROL_GROUP", tmp_path)
+
+    assert fit_together([tmp_path], CPU) is fits
+
+
+@pytest.mark.parametrize(
     "fault",
     [
         MemoryError(),

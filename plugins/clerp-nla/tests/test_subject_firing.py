@@ -18,6 +18,8 @@ pytest.importorskip("circuit_tracer")
 from tests.tiny_llama import make_llama
 from tests.traced_graphs import N_FEATURES, save_transcoders
 
+from clerp_circuit_tracer.collect.reader import FeatureReader
+
 CPU, TOKENIZER = torch.device("cpu"), make_tokenizer()
 
 
@@ -93,6 +95,43 @@ def test_a_passage_where_the_feature_is_off_is_missed(
 
     assert isinstance(found, Missed)
     assert found.reason == "the feature is off here when it is run again"
+
+
+def test_what_collection_puts_in_front_of_rows_is_put_there(
+    folder: Path, activations: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from clerp_circuit_tracer.collect import job
+
+    text, index = find_pair(activations, fires=True)
+    start = TOKENIZER.bos_token_id
+    assert isinstance(start, int)
+    turn = (start, 7, 8, 9)
+
+    def open_with_turn(*given: Any) -> Any:
+        backend = open_backend(*given)
+        backend.prefix = turn
+        return backend
+
+    open_backend = job.open_backend
+    monkeypatch.setattr(job, "open_backend", open_with_turn)
+    seen: list[Any] = []
+
+    def watch(reader: FeatureReader, batch: Any) -> Any:
+        seen.append(batch)
+        return read(reader, batch)
+
+    read = FeatureReader.read
+    monkeypatch.setattr(FeatureReader, "read", watch)
+
+    open_check(folder, FeatureId(1, index)).confirm(
+        FeatureId(1, index), [make_passage(TEXTS[text], 1.0)]
+    )
+
+    (batch,) = seen
+    ids = encode(TEXTS[text], TOKENIZER).ids
+    assert batch.prefix == len(turn)
+    assert batch.tokens.tolist() == [[*turn, *ids[1:]]]
+    assert batch.lengths.tolist() == [len(ids) + 3]
 
 
 def test_no_passage_that_can_be_read_runs_no_model(folder: Path) -> None:

@@ -14,8 +14,8 @@ def fetched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     """Names of repositories that were asked for."""
     asked: list[str] = []
 
-    def fetch(repository: str) -> Path:
-        asked.append(repository)
+    def fetch(repository: str, revision: str | None = None) -> Path:
+        asked.append(repository if revision is None else f"{repository} at {revision}")
         return tmp_path / "hub" / COMMIT
 
     monkeypatch.setattr(places, "fetch_repository", fetch)
@@ -66,13 +66,18 @@ def test_what_the_user_names_comes_before_all(tmp_path: Path, fetched: list[str]
     assert fetched == ["owner/Base"]
 
 
+def test_a_revision_may_be_named(fetched: list[str]) -> None:
+    assert find_subject(None, "owner/base", "owner/base@v1.0").commit == COMMIT
+    assert fetched == ["owner/base at v1.0"]
+
+
 def test_another_model_than_the_pairs_is_not_available(fetched: list[str]) -> None:
     with pytest.raises(NotAvailableError, match="trained on 'owner/base-it', not on 'owner/base'"):
         find_subject(None, "owner/base-it", "owner/base")
     assert not fetched
 
 
-@pytest.mark.parametrize("named", ["nowhere", "a/b/c", "a/b c"])
+@pytest.mark.parametrize("named", ["nowhere", "a/b/c", "a/b c", "a/b@", "a/b@../x"])
 def test_what_is_neither_folder_nor_name_is_refused(named: str, fetched: list[str]) -> None:
     with pytest.raises(UsageError, match="neither a folder nor OWNER/NAME"):
         find_subject(None, "owner/base", named)

@@ -1,6 +1,7 @@
 """`clerp verbalize`, with a pair that is fully known in the place of a real one."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,10 @@ from tests.command_line import Run, assert_refused, make_runner
 from tests.fake_llm import always_good, run_fake_llm
 from tests.tiny_graph import FEATURES, build_records, build_tiny_graph, write_graph, write_records
 
-from clerp.errors import NotAvailableError, VerbalizerError
+from clerp.errors import InputError, NotAvailableError, VerbalizerError
 from clerp.testing.fake_verbalizer import MODEL, FakePassageVerbalizer, FakeVectorVerbalizer
 from clerp.verbalizers import Missed, ModelClaim, PairIdentity
+from clerp.verbalizing import NOT_RUN_AGAIN
 from clerp_nla import asking
 
 FIRST, SECOND = map(str, FEATURES[:2])
@@ -69,7 +71,7 @@ def test_every_text_is_shown_where_all_are_asked_for(
     run: Run, place: Path, pair: FakeVectorVerbalizer
 ):
     few, everything = (run(*list_arguments(place, FIRST), *more).out for more in ([], ["--all"]))
-    assert "more texts: --json" in few
+    assert "more texts: --all" in few
     assert "more texts" not in everything
     assert len(everything) > len(few)
 
@@ -199,7 +201,9 @@ def test_decoder_rows_that_nobody_can_read_are_not_described(
 
 def test_that_peaks_were_not_run_again_is_said(run: Run, place: Path, pair: FakeVectorVerbalizer):
     told = run(*list_arguments(place, FIRST, transcoders="org/set"), "--json")
-    assert "peaks were not run again" in json.loads(told.out)["notes"][-1]
+    notes = json.loads(told.out)["notes"]
+    assert NOT_RUN_AGAIN in notes
+    assert notes[-1] == "a peak can be run again only where the NLA is on this machine"
 
 
 class Confirming:
@@ -227,6 +231,47 @@ class LocalFake(FakeVectorVerbalizer):
         device = dtype = None
 
 
+class NotConfirming:
+    """In the place of a transcoder set that is gone."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        raise InputError("the file is cut off", where="/home/ada/rows", remedy="Fetch it again")
+
+
+def put_local(monkeypatch: pytest.MonkeyPatch, check: type) -> None:
+    put(LocalFake(), monkeypatch)
+    monkeypatch.setattr(asking, "LocalVerbalizer", LocalFake)
+    monkeypatch.setattr(asking, "FiringCheck", check)
+
+
+def test_peaks_that_cannot_be_run_again_take_no_text_with_them(
+    run: Run, place: Path, monkeypatch: pytest.MonkeyPatch
+):
+    put_local(monkeypatch, NotConfirming)
+    told = run(*list_arguments(place, FIRST, SECOND, transcoders="org/set"), "--json")
+    rows = [json.loads(line) for line in told.out.splitlines()]
+    assert [bool(row["said"]) for row in rows] == [True, True]
+    why = "peaks could not be run again: the file is cut off. Fetch it again"
+    assert [row["notes"][-1] for row in rows] == [why, why]
+    assert all(NOT_RUN_AGAIN in row["notes"] for row in rows)
+    assert (told.code, "ada" in told.out) == (2, False)
+
+
+def test_a_feature_without_top_examples_has_no_peak_to_run_again(
+    run: Run, place: Path, monkeypatch: pytest.MonkeyPatch
+):
+    records = build_records()
+    lower = records[FEATURES[0]]["examples_quantiles"][0] | {"quantile_name": "Subsample 0"}
+    none: dict[str, Any] = {"quantile_name": "Top activations", "examples": []}
+    records[FEATURES[0]]["examples_quantiles"] = [none, lower]
+    shutil.rmtree(place / "features")
+    write_records(place / "features", records)
+    put_local(monkeypatch, ConfirmingNothing)
+    told = run(*list_arguments(place, FIRST, transcoders="org/set"), "--json")
+    assert "not available: " in json.loads(told.out)["unavailable"]
+    assert told.code == 1
+
+
 @pytest.mark.parametrize(
     ("check", "expected"),
     [(Confirming, "was left out: it is off"), (ConfirmingNothing, "no peak holds: it is off")],
@@ -234,9 +279,7 @@ class LocalFake(FakeVectorVerbalizer):
 def test_peaks_at_which_the_feature_no_longer_fires_are_left_out(
     run: Run, place: Path, monkeypatch: pytest.MonkeyPatch, check: type, expected: str
 ):
-    put(LocalFake(), monkeypatch)
-    monkeypatch.setattr(asking, "LocalVerbalizer", LocalFake)
-    monkeypatch.setattr(asking, "FiringCheck", check)
+    put_local(monkeypatch, check)
     told = run(*list_arguments(place, FIRST, transcoders="org/set"), "--json")
     row = json.loads(told.out)
     assert expected in f"{row['unavailable']} {row['notes']}"

@@ -8,6 +8,7 @@ from msgspec import to_builtins
 from clerp.feature import FeatureId
 from clerp.graph.shape import check
 from clerp.verbalizers.agreement import Agreement
+from clerp.verbalizers.claims import find_quotes
 from clerp.verbalizers.contrast import Contrast
 from clerp.verbalizers.outcome import FeatureVerbalization, SaidOf
 from clerp.verbalizers.reconstruction import Reconstruction
@@ -43,6 +44,15 @@ class TextView:
 
 
 @dataclass(frozen=True, slots=True)
+class ClaimView:
+    """A claim that is made where the feature fires and not where it is off."""
+
+    pieces: tuple[Piece, ...]
+    made_at: str
+    """At how many places of each kind; empty where that is not on record."""
+
+
+@dataclass(frozen=True, slots=True)
 class SignalView:
     """A trust signal and what it is to be held against."""
 
@@ -60,7 +70,7 @@ class VerbalizedView:
     status: str
     """Empty where nothing was said."""
     status_line: str
-    proposal: str
+    proposal: tuple[Piece, ...]
     """What a method made of the texts; no label."""
     method: str
     first: tuple[TextView, ...]
@@ -69,7 +79,7 @@ class VerbalizedView:
     """What else was said of these places."""
     where_off: tuple[TextView, ...]
     """Of matched places where it is off."""
-    kept_claims: tuple[str, ...]
+    kept_claims: tuple[ClaimView, ...]
     signals: tuple[SignalView, ...]
     notes: tuple[str, ...]
     unavailable: str
@@ -77,8 +87,9 @@ class VerbalizedView:
     @property
     def has_quotes(self) -> bool:
         """Whether something looks quoted in what is shown."""
-        texts = (*self.first, *self.more, *self.where_off)
-        return any(piece.is_quote for text in texts for piece in text.pieces)
+        texts = (*self.first, *self.more, *self.where_off, *self.kept_claims)
+        pieces = (*self.proposal, *(piece for text in texts for piece in text.pieces))
+        return any(piece.is_quote for piece in pieces)
 
 
 def view_verbalization(said: FeatureVerbalization) -> VerbalizedView:
@@ -91,12 +102,12 @@ def view_verbalization(said: FeatureVerbalization) -> VerbalizedView:
         whose=f"{said.pair}; given: {given}" if said.pair else f"given: {given}",
         status=trust.status if trust else "",
         status_line=trust.status_line.removeprefix(f"{trust.status}: ") if trust else "",
-        proposal=said.proposal,
+        proposal=cut_quotes(said.proposal, find_quotes(said.proposal)),
         method=said.method,
         first=first,
         more=more,
         where_off=tuple(map(_view_text, said.said_where_off)),
-        kept_claims=said.kept_claims,
+        kept_claims=tuple(_view_claim(claim, trust) for claim in said.kept_claims),
         signals=tuple(list_signals(trust)) if trust else (),
         notes=tuple(notes),
         unavailable=said.unavailable,
@@ -170,6 +181,18 @@ def _view_text(said: SaidOf) -> TextView:
     return TextView(f"{said.input_id}{at}{fires}", cut_quotes(said.text, said.quotes), said.fault)
 
 
+def _view_claim(claim: str, trust: Trust | None) -> ClaimView:
+    contrast = trust.contrast if trust else None
+    kept = next((one for one in contrast.kept if one.text == claim), None) if contrast else None
+    made_at = (
+        f"made at {kept.n_active} of {contrast.n_active}, of inactive {kept.n_inactive} of "
+        f"{contrast.n_inactive}"
+        if kept and contrast
+        else ""
+    )
+    return ClaimView(cut_quotes(claim, find_quotes(claim)), made_at)
+
+
 def _tell_reconstruction(found: Reconstruction) -> Iterator[SignalView]:
     of = "" if found.n_reference is None else f" of {found.n_reference:,} reference residuals"
     other = (
@@ -177,14 +200,11 @@ def _tell_reconstruction(found: Reconstruction) -> Iterator[SignalView]:
         if found.mismatch_fve is None
         else f"with residuals that the texts are not about {found.mismatch_fve:.2f}"
     )
-    transcoder = (
-        "" if found.transcoder_fve is None else f"; of the transcoder {found.transcoder_fve:.2f}"
-    )
     yield SignalView(
         "reconstruction",
         f"explains {found.fve:.2f} of the variance ({found.variance:.3g}{of}); says nothing of "
         "truth",
-        f"{other}{transcoder}",
+        other,
     )
     if found.rank is not None:
         yield SignalView(
@@ -198,7 +218,7 @@ def _tell_agreement(name: str, found: Agreement) -> SignalView:
     return SignalView(
         f"agreement {name}",
         f"{found.excess:+.2f} ({found.low:+.2f} to {found.high:+.2f}), p {found.p:.2g}",
-        f"within {found.within:.2f}, with other features {found.between:.2f}; {found.n_items} "
+        f"within {found.within:.2f}, with {found.against} {found.between:.2f}; {found.n_items} "
         f"against {found.n_baseline}",
     )
 

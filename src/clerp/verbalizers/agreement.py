@@ -14,6 +14,7 @@ from clerp.plugins import Embedder
 from clerp.verbalizers.resampling import DECIMALS
 from clerp.verbalizers.row_pool import Excess, RowPool, Rows
 
+OTHER_FEATURES = "other features"
 MOST_CHANCE = 0.05
 """The largest p with which something beats its null."""
 
@@ -29,24 +30,26 @@ class Samples:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How alike texts are, beside texts of different features."""
+    """How alike texts are, beside texts of other vectors: of other features, if there are any."""
 
     within: float
     """Mean cosine of pairs of embedded texts."""
     between: float
-    """Mean cosine of the same texts with those of other features."""
+    """Mean cosine of the same texts with those that they are held against."""
     excess: float
     """The first less the second."""
     low: float
     """Between `low` and `high` lie 90 % of bootstrap resamples of the excess: own vectors (of a
-    single one, its samples) and other features are drawn anew."""
+    single one, its samples) and other features are drawn anew; a vector of no feature is one."""
     high: float
     p: float
     """Share of sets of texts, drawn from all features alike, whose excess is as large."""
     n_items: int
     """Vectors that were compared; of a single one, its samples."""
     n_baseline: int
-    """Texts, or examples, of other features."""
+    """Texts, or examples, that they are held against."""
+    against: str = OTHER_FEATURES
+    """What these are of."""
 
     @property
     def beats_baseline(self) -> bool:
@@ -62,7 +65,7 @@ class FeatureAgreement:
     """Of the same vector, mean over vectors. None where no vector has two, a single vector has
     fewer than three, or there is nothing to hold them against."""
     of_examples: Agreement | None
-    """Of different vectors. None with fewer than three vectors, or nothing to hold them against."""
+    """Of different vectors. None with fewer than three vectors, or without another feature."""
 
 
 def measure_agreement(
@@ -70,6 +73,7 @@ def measure_agreement(
     embedder: Embedder,
     *,
     baseline: Sequence[Samples] = (),
+    of: str = "ordinary residuals",
 ) -> list[FeatureAgreement]:
     """Measure how far the texts of each feature agree, with the other features as baseline.
 
@@ -77,12 +81,15 @@ def measure_agreement(
     pool, of which those of a feature are any set; the other features' own agreement then makes p
     larger, never smaller. Features with equally many texts are held against the same draws.
 
+    Examples are held against those of other features alone: whatever is from another corpus, or
+    from another kind of place, would make any feature look as if it had a theme.
+
     Args:
         features: What was said of the vectors of each, in a settled order: draws go by place.
             Whole texts, or what `choose_paragraph` leaves of them; one without content is dropped.
         embedder: Of the texts.
-        baseline: What was said of other vectors, each as of a feature of its own, for where there
-            are few features.
+        baseline: What was said of vectors of no feature, for samples where there are few features.
+        of: What these vectors are.
 
     Returns:
         One for each feature, in order.
@@ -100,10 +107,24 @@ def measure_agreement(
         ]
     )
     # The mean product of two vectors' texts is the product of their means.
-    means = [[rows.mean(axis=0) for rows in vectors if len(rows)] for vectors in embedded]
+    means = [
+        [rows.mean(axis=0) for rows in vectors if len(rows)]
+        for vectors in embedded[: len(features)]
+    ]
     examples = RowPool([[np.stack(vectors)] if vectors else [] for vectors in means])
+    is_compared = [any(len(rows) > 1 for rows in vectors) for vectors in embedded[: len(features)]]
+    has_baseline = any(len(rows) for vectors in embedded[len(features) :] for rows in vectors)
+
+    def tell_against(place: int) -> str:
+        has_others = any((*is_compared[:place], *is_compared[place + 1 :]))
+        parts = [OTHER_FEATURES] * has_others + [of] * has_baseline
+        return " and ".join(parts)
+
     return [
-        FeatureAgreement(_round(texts.compare(place)), _round(examples.compare(place)))
+        FeatureAgreement(
+            _round(texts.compare(place), tell_against(place)),
+            _round(examples.compare(place), OTHER_FEATURES),
+        )
         for place in range(len(features))
     ]
 
@@ -128,7 +149,7 @@ def embed_samples(features: Sequence[Sequence[Samples]], embedder: Embedder) -> 
     return embedded
 
 
-def _round(excess: Excess | None) -> Agreement | None:
+def _round(excess: Excess | None, against: str) -> Agreement | None:
     if excess is None:
         return None
     return Agreement(
@@ -140,4 +161,5 @@ def _round(excess: Excess | None) -> Agreement | None:
         p=excess.p,
         n_items=excess.n_items,
         n_baseline=excess.n_others,
+        against=against,
     )

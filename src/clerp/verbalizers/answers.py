@@ -6,8 +6,9 @@ import time
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
-from clerp.errors import ClerpError, LedgerError, VerbalizerError
+from clerp.errors import ClerpError, ExhaustedError, LedgerError, VerbalizerError
 from clerp.ledger import Answer, Claim, GroupCommit, Ledger, Taken, end_owner, name_owner
 from clerp.llm.redaction import hide_keys, redact
 
@@ -27,6 +28,7 @@ _log = logging.getLogger("clerp")
 Ask = Callable[[Sequence[int]], Awaitable[Sequence[Answer]]]
 """Asks the questions with these numbers, all or none: an answer for each, or VerbalizerError."""
 Found = Answer | VerbalizerError
+_Result = TypeVar("_Result")
 
 
 @dataclass(slots=True)
@@ -54,7 +56,7 @@ class Answers:
         """Return the answer to each question, or why there is none.
 
         What fails together is asked once more, one by one, so that one question takes no other with
-        it; who fails on `MOST_FAULTS` in a row is asked no more.
+        it; who fails on `MOST_FAULTS` in a row, or says that it is exhausted, is asked no more.
 
         Args:
             keys: Of the questions; equal ones are one question.
@@ -143,6 +145,8 @@ class Answers:
         except VerbalizerError as fault:
             self._fault = fault
             self._n_faults += len(keys) == 1
+            if isinstance(fault, ExhaustedError):
+                self._n_faults = MOST_FAULTS
             raise
         self._n_faults = 0
         return dict(zip(keys, answers, strict=True))
@@ -153,7 +157,7 @@ class Answers:
 
     async def _hold(self, keys: Sequence[str], asking: Awaitable[Sequence[Answer]]) -> list[Answer]:
         """Wait for answers, and keep the leases meanwhile."""
-        task = asyncio.ensure_future(_blame(asking))
+        task = asyncio.ensure_future(blame(asking))
         try:
             while not (await asyncio.wait([task], timeout=self.lease_seconds / 3))[0]:
                 # Who has lost one by now answers all the same: the first answer stays.
@@ -168,7 +172,7 @@ class Answers:
         await asyncio.gather(*(self._commits.release(key, self.owner) for key in keys))
 
 
-async def _blame(asking: Awaitable[Sequence[Answer]]) -> Sequence[Answer]:
+async def blame(asking: Awaitable[_Result]) -> _Result:
     """Turn whatever goes wrong in a verbalizer into what its features can say.
 
     Raises:

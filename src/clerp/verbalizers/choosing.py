@@ -115,9 +115,10 @@ class _Matching:
         self, chosen: Sequence[ActivationExample], n_inactive: int
     ) -> Iterator[InactivePassage]:
         """Draw inactive places for each example, no place twice."""
-        for example in chosen:
+        for place, example in enumerate(chosen):
             sources = [iter(self._list_same(example)), iter(self._list_nearby(example))]
-            for number in range(n_inactive):
+            # With one of each the turns go over the examples.
+            for number in range(place * n_inactive, (place + 1) * n_inactive):
                 # Where one source has no more, the other one has.
                 by_turns = sources[number % 2], sources[1 - number % 2]
                 found = next((one for source in by_turns for one in source), None)

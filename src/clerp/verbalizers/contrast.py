@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, product
 
 import numpy as np
@@ -12,6 +12,9 @@ from clerp.plugins import Embedder
 from clerp.verbalizers.agreement import MOST_CHANCE, Samples, embed_samples
 from clerp.verbalizers.kept_claims import ClaimNull, KeptClaim, keep_claims
 from clerp.verbalizers.resampling import DECIMALS, DRAWS, SEED, find_chance
+
+FEWEST_INACTIVE = 5
+"""Inactive places from which a claim must be absent to be kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,8 @@ class Contrast:
     n_active: int
     n_inactive: int
     kept: tuple[KeptClaim, ...] = ()
-    """Claims of active places that recur there and are absent from the inactive ones."""
+    """Claims of active places that recur there and are absent from the inactive ones; none where
+    the contrast is no more than chance, or of fewer than `FEWEST_INACTIVE` inactive places."""
     threshold: float | None = None
     """Similarity at which two claims count as one; None where claims were not compared."""
 
@@ -39,6 +43,15 @@ class Contrast:
     def beats_chance(self) -> bool:
         """Whether p is at most .05."""
         return self.p <= MOST_CHANCE
+
+    @property
+    def withheld(self) -> str:
+        """Why no claim is kept, whatever recurs; empty where it does not matter what recurs."""
+        if not self.beats_chance:
+            return "texts of places where it fires and where it is off do not surely differ"
+        if self.n_inactive < FEWEST_INACTIVE:
+            return f"texts of {self.n_inactive} places where it is off; it takes {FEWEST_INACTIVE}"
+        return ""
 
 
 def measure_contrast(
@@ -80,16 +93,18 @@ def measure_contrast(
     scores = _score(drawn.labels, products, is_compared)
     # A draw in which nothing can be compared counts against the texts.
     excess = np.nan_to_num(scores.within - scores.across, nan=np.inf)
-    return Contrast(
+    found = Contrast(
         active=round(within, DECIMALS),
         inactive=round(across, DECIMALS),
         excess=round(within - across, DECIMALS),
         p=find_chance(within - across, excess, is_all=drawn.is_all),
         n_active=int(is_active.sum()),
         n_inactive=int((~is_active).sum()),
-        kept=() if null is None else keep_claims(active, inactive, embedder, null),
-        threshold=None if null is None else null.threshold,
     )
+    if null is None:
+        return found
+    kept = () if found.withheld else keep_claims(active, inactive, embedder, null)
+    return replace(found, kept=kept, threshold=null.threshold)
 
 
 _Labels = Bool[np.ndarray, "draw place"]

@@ -11,15 +11,14 @@ from types import MappingProxyType
 import numpy as np
 from jaxtyping import Float32
 
-from clerp.errors import VerbalizerError
+from clerp.errors import NotAvailableError, VerbalizerError
 from clerp.evidence import FeatureEvidence
 from clerp.feature import FeatureId
 from clerp.plugins import Embedder
-from clerp.verbalizers.agreement import Samples
 from clerp.verbalizers.explaining import explain_passages, summarise
 from clerp.verbalizers.gates import Controls, find_modal
 from clerp.verbalizers.judging import Common, Material, Told, judge_features
-from clerp.verbalizers.outcome import FeatureVerbalization
+from clerp.verbalizers.outcome import FeatureVerbalization, tell_fault
 from clerp.verbalizers.places import (
     Gathered,
     Place,
@@ -32,6 +31,7 @@ from clerp.verbalizers.reconstruction import (
     measure_reconstruction,
 )
 from clerp.verbalizers.recording import RecordedCalls
+from clerp.verbalizers.status import FEWEST_FEATURES
 from clerp.verbalizers.stored import Ordinary
 from clerp.verbalizers.verbalization import (
     InputKind,
@@ -42,7 +42,7 @@ from clerp.verbalizers.verbalization import (
 N_RANDOM = 16
 """Random vectors whose commonest text says nothing."""
 N_BASELINE = 16
-"""Ordinary residuals described where there are fewer features than that to compare with."""
+"""Ordinary residuals described where there are fewer than `FEWEST_FEATURES`."""
 _RANDOM_SEED = 8
 
 _KEPT_BY_SERVER = (
@@ -130,6 +130,8 @@ class _VectorDrive:
     held_out: Held
     directions: Directions
     ordinary: Ordinary | None = None
+    broke: str = ""
+    """Why a control could not be run that another run may make up for."""
 
     async def collect(self) -> list[Material]:
         """Gather vectors of all features and have them described."""
@@ -141,19 +143,24 @@ class _VectorDrive:
 
     async def control(self, materials: Sequence[Material]) -> Common:
         """Have described what is the same whatever the feature."""
+        terms = self.terms
+        plain = Common(self.calls.pair, terms.kind, terms.sampling, terms.n_texts)
+        n_features = sum(bool(material.told) for material in materials)
+        if not n_features:
+            return plain
         notes: list[str] = []
-        controls = Controls()
-        if any(material.told for material in materials):
-            controls = await self._make_controls(notes)
-        return Common(
-            self.calls.pair,
-            self.terms.kind,
-            self.terms.sampling,
-            self.terms.n_texts,
-            controls,
-            await self._describe_ordinary(materials),
-            tuple(notes),
-        )
+        random = await self._describe_random(notes)
+        controls = await self._make_controls(random, notes)
+        common = replace(plain, controls=controls, notes=tuple(notes))
+        if n_features < FEWEST_FEATURES:
+            # Directions and differences lie where no residual does.
+            of, told = (
+                ("ordinary residuals", await self._describe_ordinary())
+                if terms.kind == "example"
+                else ("random vectors", random)
+            )
+            common = replace(common, baseline=tuple(common.collect(told)), baseline_of=of)
+        return replace(common, broke=self.broke)
 
     async def reconstruct(self, materials: Sequence[Material], common: Common) -> None:
         """Have the critic read one usable text of each residual."""
@@ -193,7 +200,7 @@ class _VectorDrive:
         said = await self._ask([place for _, place in owned], sample=0)
         for (material, place), one in zip(owned, said, strict=True):
             if isinstance(one, VerbalizerError):
-                material.gathered.broke = str(one)
+                material.gathered.broke = tell_fault(one)
             else:
                 material.told_off.append(Told(place, 0, one))
 
@@ -207,21 +214,43 @@ class _VectorDrive:
         drawn = replace(sampling, seed=sampling.seed + sample)
         return await self.calls.describe(np.stack(vectors), drawn)
 
-    async def _make_controls(self, notes: list[str]) -> Controls:
-        nothing = await self.calls.describe_nothing(self.terms.sampling)
-        if isinstance(nothing, VerbalizerError) or nothing.fault:
-            why = nothing if isinstance(nothing, VerbalizerError) else nothing.fault
-            notes.append(f"no text without a vector to compare with: {why}")
+    async def _describe_random(self, notes: list[str]) -> list[Told]:
         generator = np.random.default_rng(_RANDOM_SEED)
         shape = N_RANDOM, self.calls.pair.d_model
-        drawn = generator.standard_normal(shape, dtype=np.float32)
-        said = _keep_usable(await self.calls.describe(drawn, self.terms.sampling))
-        if not said:
+        told = await self._describe_others(
+            generator.standard_normal(shape, dtype=np.float32), "random"
+        )
+        if not told:
             notes.append("no text of a random vector to compare with")
+        return told
+
+    async def _describe_ordinary(self) -> list[Told]:
+        if self.ordinary is None:
+            return []
+        return await self._describe_others(self.ordinary.others[:N_BASELINE], "ordinary")
+
+    async def _describe_others(
+        self, vectors: Float32[np.ndarray, "vector d_model"], name: str
+    ) -> list[Told]:
+        """Have vectors of no feature described, once each."""
+        said = await self.calls.describe(vectors, self.terms.sampling)
+        self._take_note(said)
+        return [
+            Told(Place(f"{name} {n}", f"{name} {n}", vector), 0, one)
+            for n, (vector, one) in enumerate(zip(vectors, said, strict=True))
+            if isinstance(one, Verbalization) and not one.fault
+        ]
+
+    async def _make_controls(self, random: Sequence[Told], notes: list[str]) -> Controls:
+        nothing = await self.calls.describe_nothing(self.terms.sampling)
+        self._take_note([nothing])
+        why = tell_fault(nothing) if isinstance(nothing, VerbalizerError) else nothing.fault
+        if why:
+            notes.append(f"no text without a vector to compare with: {why}")
         self.ordinary = await self._measure_ordinary(notes)
         return Controls(
-            nothing=tuple(one.text for one in _keep_usable([nothing])),
-            modal=find_modal([one.text for one in said]),
+            nothing=(nothing.text,) if isinstance(nothing, Verbalization) and not why else (),
+            modal=find_modal([one.verbalization.text for one in random]),
             reference=self.ordinary.reference if self.ordinary else None,
         )
 
@@ -229,16 +258,15 @@ class _VectorDrive:
         measured = await self.calls.measure_ordinary()
         if isinstance(measured, Ordinary):
             return measured
-        notes.append(f"{_NO_ORDINARY} ({measured})" if measured else _NO_ORDINARY)
+        self._take_note([measured])
+        notes.append(f"{_NO_ORDINARY} ({tell_fault(measured)})" if measured else _NO_ORDINARY)
         return None
 
-    async def _describe_ordinary(self, materials: Sequence[Material]) -> tuple[Samples, ...]:
-        n_features = sum(bool(material.told) for material in materials)
-        if self.ordinary is None or not 0 < n_features < N_BASELINE:
-            return ()
-        vectors = self.ordinary.others[:N_BASELINE]
-        said = _keep_usable(await self.calls.describe(vectors, self.terms.sampling))
-        return tuple(Samples(f"ordinary {n}", (one.text,)) for n, one in enumerate(said))
+    def _take_note(self, found: Sequence[object]) -> None:
+        """Take note of what broke in a control, and may be mended."""
+        for one in found:
+            if isinstance(one, VerbalizerError) and not isinstance(one, NotAvailableError):
+                self.broke = self.broke or tell_fault(one)
 
     async def _reconstruct(self, material: Material, common: Common, ordinary: Ordinary) -> None:
         chosen: dict[str, Told] = {}
@@ -254,8 +282,8 @@ class _VectorDrive:
         cosines = [row for row in rows if not isinstance(row, VerbalizerError)]
         faults = [row for row in rows if isinstance(row, VerbalizerError)]
         if faults:
-            material.gathered.broke = str(faults[0])
-            material.notes.append(f"reconstruction was not measured: {faults[0]}")
+            material.gathered.broke = tell_fault(faults[0])
+            material.notes.append(f"reconstruction was not measured: {tell_fault(faults[0])}")
             return
         material.reconstruction = measure_reconstruction(
             np.stack(cosines), range(len(firsts)), targets, len(firsts), ordinary.reference
@@ -273,12 +301,8 @@ async def _explain(
     )
 
 
-def _keep_usable(said: Sequence[Verbalization | VerbalizerError]) -> list[Verbalization]:
-    return [one for one in said if isinstance(one, Verbalization) and not one.fault]
-
-
 def _miss(material: Material, place: Place, fault: VerbalizerError) -> None:
     if place.passage is not None:
         material.gathered.miss(place.passage, fault)
     else:
-        material.gathered.broke = str(fault)
+        material.gathered.broke = tell_fault(fault)

@@ -8,6 +8,7 @@ from clerp.evidence import FeatureEvidence
 from clerp.feature import FeatureId
 from clerp.verbalizers.choosing import Passages, choose_passages
 from clerp.verbalizers.judging import Common, Material, Told
+from clerp.verbalizers.outcome import tell_fault
 from clerp.verbalizers.places import Gathered, Place
 from clerp.verbalizers.reconstruction import summarise_cosines
 from clerp.verbalizers.recording import RecordedCalls
@@ -88,7 +89,7 @@ class _Wanted:
         elif not self.is_off:
             gathered.miss(self.passage, found)
         elif isinstance(found, VerbalizerError):
-            gathered.broke = str(found)
+            gathered.broke = tell_fault(found)
 
 
 def _list_wanted(material: Material, passages: Passages) -> list[_Wanted]:

@@ -12,6 +12,7 @@ from clerp.verbalizers.kept_claims import ClaimNull, measure_claim_null
 from clerp.verbalizers.outcome import FeatureVerbalization, SaidOf
 from clerp.verbalizers.places import Gathered, Place
 from clerp.verbalizers.reconstruction import Reconstruction
+from clerp.verbalizers.status import FEWEST_FEATURES
 from clerp.verbalizers.trust import judge_trust
 from clerp.verbalizers.verbalization import InputKind, PairIdentity, Sampling, Verbalization
 
@@ -47,9 +48,13 @@ class Common:
     n_samples: int
     controls: Controls = Controls()  # noqa: RUF009 - frozen
     baseline: tuple[Samples, ...] = ()
-    """Of vectors of no feature, for where there are few features."""
+    """Usable texts of vectors of no feature, for where there are few features."""
+    baseline_of: str = ""
+    """What these vectors are: `ordinary residuals`."""
     notes: tuple[str, ...] = ()
     """Controls that could not be run."""
+    broke: str = ""
+    """What broke meanwhile, that another run may mend."""
 
     def check(self, told: Told) -> tuple[str, ...]:
         """Return what makes a text unusable."""
@@ -77,7 +82,7 @@ def judge_features(
     """Judge what was said of each feature; one of which nothing was said says why.
 
     Texts agree by their last paragraphs, which are about the place itself; claims are compared in
-    whole texts.
+    whole texts. With fewer than `FEWEST_FEATURES` nothing is said of whether examples agree.
 
     Args:
         materials: Of all features, in a settled order.
@@ -89,13 +94,25 @@ def judge_features(
     """
     samples = [common.collect(material.told) for material in materials]
     agreements = measure_agreement(
-        [_cut(one) for one in samples], embedder, baseline=_cut(common.baseline)
+        [_cut(one) for one in samples],
+        embedder,
+        baseline=_cut(common.baseline),
+        of=common.baseline_of,
     )
+    n_features = sum(bool(one) for one in samples)
+    if n_features < FEWEST_FEATURES:
+        agreements = [replace(one, of_examples=None) for one in agreements]
     # Of active and inactive places one text each: of more texts, one makes any claim by chance.
     firsts = [_keep_firsts(one) for one in samples]
     null = measure_claim_null([*firsts, *([one] for one in common.baseline)], embedder)
     return [
-        _judge(material, common, agreement, _contrast(first, material, common, embedder, null))
+        _judge(
+            material,
+            common,
+            agreement,
+            _contrast(first, material, common, embedder, null),
+            n_features,
+        )
         if material.told
         else _decline(material, common)
         for material, first, agreement in zip(materials, firsts, agreements, strict=True)
@@ -118,6 +135,10 @@ def _note_paragraphs(samples: Sequence[Samples]) -> tuple[str, ...]:
     return (f"{texts} one paragraph only, which was compared whole",)
 
 
+def _note_claims(contrast: Contrast | None) -> tuple[str, ...]:
+    return (f"no claim is kept: {contrast.withheld}",) if contrast and contrast.withheld else ()
+
+
 def _keep_firsts(samples: Sequence[Samples]) -> list[Samples]:
     return [Samples(one.example, one.texts[:1]) for one in samples]
 
@@ -134,7 +155,11 @@ def _contrast(
 
 
 def _judge(
-    material: Material, common: Common, agreement: FeatureAgreement, contrast: Contrast | None
+    material: Material,
+    common: Common,
+    agreement: FeatureAgreement,
+    contrast: Contrast | None,
+    n_features: int,
 ) -> FeatureVerbalization:
     gathered = material.gathered
     trust = judge_trust(
@@ -144,10 +169,13 @@ def _judge(
         self_agreement=agreement.of_samples,
         example_agreement=agreement.of_examples,
         contrast=contrast,
+        n_features=n_features if n_features < FEWEST_FEATURES else None,
+        untested=common.pair.untested,
         notes=(
             *common.notes,
             *material.notes,
             *_note_paragraphs(common.collect(material.told)),
+            *_note_claims(contrast),
         ),
     )
     return FeatureVerbalization(
@@ -199,7 +227,8 @@ def _note_layer(gathered: Gathered, common: Common) -> tuple[str, ...]:
 
 def _detail(gathered: Gathered, common: Common) -> dict[str, str | float | int | None]:
     unfinished: dict[str, str | float | int | None]
-    unfinished = {"unfinished": gathered.broke} if gathered.broke else {}
+    broke = gathered.broke or common.broke
+    unfinished = {"unfinished": broke} if broke else {}
     return {
         "samples": common.n_samples,
         "temperature": common.sampling.temperature,

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from clerp.errors import ClerpError
 from clerp.feature import FeatureId
 from clerp.verbalizers.trust import Trust
 from clerp.verbalizers.verbalization import InputKind
@@ -15,6 +16,12 @@ MethodName = Literal["baez", "baez_last", "nla_decoder", "nla_contrast", ""]
 
 NOT_AVAILABLE = "not available: "
 """What every `unavailable` begins with."""
+
+
+def tell_fault(fault: ClerpError) -> str:
+    """Return a fault as outputs may tell it: where it is may be a path of this machine."""
+    told = f"{fault.what}. {fault.remedy}" if fault.remedy else fault.what
+    return " ".join(told.splitlines())
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The vectors of which an NLA is asked to speak: residuals, differences of them, and directions."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -11,7 +11,7 @@ from clerp.errors import VerbalizerError
 from clerp.evidence import FeatureEvidence
 from clerp.feature import FeatureId
 from clerp.verbalizers.choosing import Passages, choose_passages
-from clerp.verbalizers.outcome import SaidOf
+from clerp.verbalizers.outcome import SaidOf, tell_fault
 from clerp.verbalizers.recording import RecordedCalls
 from clerp.verbalizers.verbalization import Extraction, Missed, Passage
 
@@ -40,6 +40,8 @@ class Place:
     """Of the residual and its reconstruction, where a server says it."""
     variance: float | None = None
     """Of unit residuals, where a server says it."""
+    matched: str = ""
+    """Where the feature is off: `input_id` of the place that it is matched with."""
 
     @property
     def norm(self) -> float | None:
@@ -66,8 +68,8 @@ class Gathered:
     def miss(self, passage: Passage, found: Missed | VerbalizerError) -> None:
         """Take note that there is nothing at a place where the feature fires."""
         if isinstance(found, VerbalizerError):
-            self.broke = str(found)
-        fault = found.reason if isinstance(found, Missed) else str(found)
+            self.broke = tell_fault(found)
+        fault = found.reason if isinstance(found, Missed) else tell_fault(found)
         said = SaidOf(passage.id, passage.token, "", activation=passage.activation, fault=fault)
         self.missed.append(said)
 
@@ -110,6 +112,9 @@ async def gather_differences(
     held_out: Mapping[FeatureId, Collection[str]],
 ) -> list[Gathered]:
     """Take the mean residual where a feature is off from that where it fires.
+
+    Both means are over the same pairs: a place where it fires and of which there is no place where
+    it is off counts in neither.
 
     The difference is proportional to the covariance of feature and residual, hence a pattern and
     no filter (Haufe et al. 2014, On the interpretation of weight vectors of linear models).
@@ -155,9 +160,9 @@ def _gather(
     used = {place.input_id for place in gathered.active}
     for off, one in zip(passages.inactive, found[len(peaks) :], strict=True):
         if isinstance(one, Extraction) and off.matched in used:
-            gathered.inactive.append(_place(one, off.example))
+            gathered.inactive.append(replace(_place(one, off.example), matched=off.matched))
         elif isinstance(one, VerbalizerError):
-            gathered.broke = str(one)
+            gathered.broke = tell_fault(one)
     return gathered.finish()
 
 
@@ -166,14 +171,15 @@ def _place(found: Extraction, example: str) -> Place:
 
 
 def _subtract(gathered: Gathered) -> Gathered:
-    n_pairs = min(len(gathered.active), len(gathered.inactive))
-    if n_pairs < FEWEST_PAIRS:
+    off = {place.matched: place for place in gathered.inactive}
+    paired = [place for place in gathered.active if place.input_id in off]
+    if len(paired) < FEWEST_PAIRS:
         reason = gathered.reason or (
-            f"{n_pairs} pairs of places where it fires and where it is off; a difference takes "
+            f"{len(paired)} pairs of places where it fires and where it is off; a difference takes "
             f"{FEWEST_PAIRS}"
         )
         return Gathered(gathered.feature, reason=reason, broke=gathered.broke)
-    difference = _average(gathered.active) - _average(gathered.inactive)
+    difference = _average(paired) - _average([off[place.input_id] for place in paired])
     return _take_direction(
         gathered.feature, difference.astype(np.float32), len(difference), "contrast"
     )

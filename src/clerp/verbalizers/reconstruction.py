@@ -45,8 +45,6 @@ class Reconstruction:
     1 is the nearest. A distractor as near as the own residual comes first."""
     n_distractors: int
     n_texts: int
-    transcoder_fve: float | None = None
-    """Of the transcoder's own reconstruction, to compare with; None where it is not known."""
 
     @property
     def beats_controls(self) -> bool:
@@ -75,8 +73,6 @@ def measure_reconstruction(
     targets: Float32[np.ndarray, "target d_model"],
     n_vectors: int,
     reference: Reference,
-    *,
-    transcoder_fve: float | None = None,
 ) -> Reconstruction:
     """Measure what texts give back, beside the controls.
 
@@ -88,7 +84,6 @@ def measure_reconstruction(
         targets: As `list_targets` has them: the texts' own, others, the mean.
         n_vectors: How many of the targets are the texts' own.
         reference: What residuals are like.
-        transcoder_fve: To show beside.
 
     Raises:
         VerbalizerError: There is no text, a cosine is none, or a vector is zero or not finite.
@@ -110,7 +105,6 @@ def measure_reconstruction(
         rank=float(np.median(ranks)) if n_distractors >= FEWEST_DISTRACTORS else None,
         n_distractors=n_distractors,
         n_texts=len(exact),
-        transcoder_fve=transcoder_fve,
     )
 
 

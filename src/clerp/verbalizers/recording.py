@@ -17,9 +17,10 @@ from clerp.errors import NotAvailableError, VerbalizerError
 from clerp.ledger import Answer, Ledger
 from clerp.plugins import PassageVerbalizer, VectorVerbalizer, Verbalizer
 from clerp.verbalizers import stored
-from clerp.verbalizers.answers import Answers, Found
+from clerp.verbalizers.answers import CHUNK, Answers, Ask, Found, blame
 from clerp.verbalizers.reference import measure_reference
 from clerp.verbalizers.stored import Ordinary, Storage
+from clerp.verbalizers.text_groups import group_passages
 from clerp.verbalizers.verbalization import (
     Explained,
     Extraction,
@@ -32,9 +33,9 @@ from clerp.verbalizers.verbalization import (
 )
 
 PASSAGES = 16
-"""That a server is asked about at once: each may take its minute."""
-_MOST_CHECKS = 100
-"""Times that a verbalizer's pair may have changed."""
+"""Of one text, that a server is asked about at once: each may take its minute."""
+_CHECKS = 100
+"""Changes of a verbalizer's pair that are looked up at once."""
 _ROUNDING = 1e-2
 _Result = TypeVar("_Result")
 
@@ -58,6 +59,26 @@ class Replaying(Protocol):
         Raises:
             VerbalizerError: Nothing was.
         """
+        ...
+
+
+@runtime_checkable
+class OneByOne(Protocol):
+    """A verbalizer that reads one passage and compares one text after the other all the same.
+
+    Nothing is won by more questions at once, and with one nothing is lost where it stops.
+    """
+
+    asks_one_by_one: bool
+
+
+@runtime_checkable
+class Placed(Protocol):
+    """A verbalizer whose name does not say which one of several it is."""
+
+    @property
+    def setting(self) -> str:
+        """What tells it from others: an address. It is hashed, and no output shows it."""
         ...
 
 
@@ -101,7 +122,7 @@ class RecordedCalls:
                 for number, one in zip(numbers, found, strict=True)
             ]
 
-        found = await self.answers.find(keys, ask)
+        found = await self.answers.find(keys, ask, chunk=self._n_at_once)
         return [
             _read(one, lambda answer, passage=passage: stored.read_residual(answer, passage))
             for one, passage in zip(found, passages, strict=True)
@@ -167,7 +188,7 @@ class RecordedCalls:
                 for number, row in zip(numbers, cosines, strict=True)
             ]
 
-        found = await self.answers.find(keys, ask)
+        found = await self.answers.find(keys, ask, chunk=self._n_at_once)
         return [
             _read(one, lambda answer: _of_length(stored.read_cosines(answer), len(vectors)))
             for one in found
@@ -177,6 +198,8 @@ class RecordedCalls:
         self, passages: Sequence[Passage], sampling: Sampling
     ) -> list[Explained | Missed | VerbalizerError]:
         """Return what the actor says of the end of each passage.
+
+        Those of one text are asked about at once, and recorded before the next text.
 
         Raises:
             LedgerError: The ledger failed.
@@ -197,10 +220,20 @@ class RecordedCalls:
                 for number, one in zip(numbers, said, strict=True)
             ]
 
-        found = await self.answers.find(keys, ask, chunk=PASSAGES)
+        found: dict[int, Found] = {}
+        for start in range(0, len(passages), PASSAGES):
+            for group in group_passages(passages[start : start + PASSAGES], PASSAGES):
+                numbers = [start + number for number in group]
+                answers = await self.answers.find(
+                    [keys[number] for number in numbers], _renumber(ask, numbers)
+                )
+                found |= dict(zip(numbers, answers, strict=True))
         return [
-            _read(one, lambda answer, passage=passage: stored.read_explanation(answer, passage))
-            for one, passage in zip(found, passages, strict=True)
+            _read(
+                found[number],
+                lambda answer, passage=passage: stored.read_explanation(answer, passage),
+            )
+            for number, passage in enumerate(passages)
         ]
 
     async def measure_ordinary(self) -> Ordinary | VerbalizerError | None:
@@ -226,6 +259,11 @@ class RecordedCalls:
 
         [found] = await self.answers.find([key], ask)
         return _read(found, lambda answer: stored.read_ordinary(answer, self.pair.d_model))
+
+    @property
+    def _n_at_once(self) -> int:
+        one_by_one = isinstance(self.verbalizer, OneByOne) and self.verbalizer.asks_one_by_one
+        return 1 if one_by_one else CHUNK
 
     @property
     def _vectors(self) -> VectorVerbalizer:
@@ -256,7 +294,7 @@ async def open_calls(
 
     Raises:
         NotAvailableError: The pair does not fit, or none is on record.
-        VerbalizerError: The check broke.
+        VerbalizerError: The check broke, in whatever way.
         LedgerError: The ledger failed.
     """
     answers = Answers(ledger, may_ask=ask)
@@ -270,11 +308,13 @@ async def open_calls(
 
 
 async def _check(verbalizer: Verbalizer, claim: ModelClaim, ledger: Ledger) -> PairIdentity:
-    pair = await asyncio.to_thread(verbalizer.check, claim)
+    pair = await blame(asyncio.to_thread(verbalizer.check, claim))
     known = _list_checks(verbalizer, claim, ledger)
-    if not known or known[-1] != pair:
+    while not known or known[-1] != pair:
         key = _make_check_key(verbalizer, claim, len(known))
-        ledger.record_answer(Storage(pair).keep_identity(key))
+        # Another run may have taken the number meanwhile: what it wrote stays there.
+        kept = ledger.record_answer(Storage(pair).keep_identity(key))
+        known.append(stored.read_identity(kept))
     return pair
 
 
@@ -290,14 +330,29 @@ def _recall(verbalizer: Verbalizer, claim: ModelClaim, ledger: Ledger) -> PairId
 
 def _list_checks(verbalizer: Verbalizer, claim: ModelClaim, ledger: Ledger) -> list[PairIdentity]:
     """List the pairs that a verbalizer was found to be, oldest first."""
-    keys = [_make_check_key(verbalizer, claim, number) for number in range(_MOST_CHECKS)]
-    found = ledger.find_answers(keys)
-    return [stored.read_identity(found[key]) for key in keys if key in found]
+    known: list[PairIdentity] = []
+    while True:
+        numbers = range(len(known), len(known) + _CHECKS)
+        keys = [_make_check_key(verbalizer, claim, number) for number in numbers]
+        found = ledger.find_answers(keys)
+        known += [stored.read_identity(found[key]) for key in keys if key in found]
+        if len(found) < len(keys):
+            return known
 
 
 def _make_check_key(verbalizer: Verbalizer, claim: ModelClaim, number: int) -> str:
     nobody = PairIdentity(verbalizer.name, "", "", 0, 0)
-    return Storage(nobody).make_key("check", number=number, **asdict(claim))
+    setting = verbalizer.setting if isinstance(verbalizer, Placed) else ""
+    return Storage(nobody).make_key("check", number=number, setting=setting, **asdict(claim))
+
+
+def _renumber(ask: Ask, numbers: Sequence[int]) -> Ask:
+    """Make questions of some numbers those from 0 on."""
+
+    async def ask_those(places: Sequence[int]) -> Sequence[Answer]:
+        return await ask([numbers[place] for place in places])
+
+    return ask_those
 
 
 def _read(found: Found, read: Callable[[Answer], _Result]) -> _Result | VerbalizerError:

@@ -111,8 +111,8 @@ class Storage:
         return self.make_key("compare", text=text, vectors=of)
 
     def make_ordinary_key(self) -> str:
-        """Hash what decides what ordinary residuals are like."""
-        return self.make_key("reference", n_others=N_OTHERS)
+        """Hash what decides what ordinary residuals are like: the texts too."""
+        return self.make_key("reference", n_others=N_OTHERS, texts=self.pair.reference)
 
     def keep_identity(self, key: str) -> Answer:
         """Keep which pair a verbalizer was found to be."""

@@ -1,10 +1,9 @@
 """All signals of how far to trust what was said of a feature, apart, each with its control.
 
-They are never made one number. Over many features a p of .05 comes up by chance in one of twenty:
-`clerp.router.significance.q_values` of their p says at which false discovery rate each stands.
+They are never made one number. Over many features a p of .05 comes up by chance in one of twenty.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from clerp.verbalizers.agreement import Agreement
 from clerp.verbalizers.contrast import Contrast
@@ -29,7 +28,8 @@ class Trust:
     self_agreement: Agreement | None
     """Of samples of one vector; None where there are too few."""
     example_agreement: Agreement | None
-    """Of examples of the feature; None where there are too few, or the kind has none."""
+    """Of examples of the feature; None where there are too few, too few features to compare with,
+    or the kind has none."""
     contrast: Contrast | None
     """With inactive places; None where nothing is known of such."""
     status: Status
@@ -37,25 +37,6 @@ class Trust:
     """The status, its reasons and on what its thresholds were checked."""
     notes: tuple[str, ...] = ()
     """What is not defined or not known, and why."""
-
-    def to_record(self) -> dict[str, str | float | int | bool | None]:
-        """Return flat plain values: `self_agreement.p`, `gates.n_usable`, `status`."""
-        record: dict[str, str | float | int | bool | None] = {
-            "status": self.status,
-            "status_line": self.status_line,
-            "gates": str(self.gates),
-            "gates.n_texts": self.gates.n_texts,
-            "gates.n_usable": self.gates.n_usable,
-        }
-        for name in ("reconstruction", "self_agreement", "example_agreement", "contrast"):
-            signal: Reconstruction | Agreement | Contrast | None = getattr(self, name)
-            if signal is not None:
-                values = asdict(signal)
-                values.pop("kept", None)
-                record |= {f"{name}.{key}": value for key, value in values.items()}
-        kept = () if self.contrast is None else self.contrast.kept
-        record |= {f"contrast.kept.{place}": claim.text for place, claim in enumerate(kept)}
-        return record | {f"notes.{place}": note for place, note in enumerate(self.notes)}
 
 
 def judge_trust(
@@ -66,6 +47,8 @@ def judge_trust(
     self_agreement: Agreement | None = None,
     example_agreement: Agreement | None = None,
     contrast: Contrast | None = None,
+    n_features: int | None = None,
+    untested: str = "",
     notes: tuple[str, ...] = (),
 ) -> Trust:
     """Put the signals together and say what they come to.
@@ -77,6 +60,8 @@ def judge_trust(
         self_agreement: Of the samples of each vector.
         example_agreement: Of the examples, for `example` alone.
         contrast: With inactive places.
+        n_features: That there are, where these are too few for examples to be held against.
+        untested: Why nobody knows whether the pair works on this model; empty where a test says so.
         notes: What else to say.
     """
     if kind != "example":
@@ -89,7 +74,7 @@ def judge_trust(
         self_agreement=self_agreement,
         example_agreement=example_agreement,
         contrast=contrast,
-        status=choose_status(*deciding),
-        status_line=explain_status(*deciding, contrast),
+        status=choose_status(*deciding, untested),
+        status_line=explain_status(*deciding, contrast, n_features, untested),
         notes=notes,
     )

@@ -107,11 +107,15 @@ class PairIdentity:
     name: str
     """`kitft/nla-qwen2.5-7b-L20`, or the name of a folder."""
     revision: str
-    """Of the weights: a commit, or a hash of the files."""
+    """Of all that decides an answer: a commit or a hash of the files, and the precision."""
     base_model: str
     layer: int
     """K: the block whose output it was made for."""
     d_model: int
+    reference: str = ""
+    """Which ordinary text its residuals are measured on, with a digest; empty where it has none."""
+    untested: str = ""
+    """Why nobody knows whether it works on residuals of this model; empty where a test says so."""
 
     def __str__(self) -> str:
         return f"{self.name}@{self.revision[:12]} of {self.base_model}, layer {self.layer}"

@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 from rich.console import Console
 from tests.browser.hostile import HOSTILE
 from tests.outcomes import FIRST
-from tests.verbalizations import PAIR, make_said, make_trust, make_verbalization
+from tests.verbalizations import (
+    PAIR,
+    make_agreement,
+    make_said,
+    make_trust,
+    make_verbalization,
+)
 
 from clerp.errors import GraphError
 from clerp.report.verbalized import (
@@ -48,6 +54,29 @@ def test_the_first_text_of_each_place_is_shown_and_the_others_are_kept_apart():
     assert view.has_quotes
 
 
+def test_what_looks_quoted_is_marked_in_proposals_and_claims_too():
+    told = 'It names "Paris".'
+    view = view_verbalization(make_verbalization(said=(), kept_claims=(told,), proposal=told))
+    expected = (
+        Piece("It names ", is_quote=False),
+        Piece('"Paris"', is_quote=True),
+        Piece(".", is_quote=False),
+    )
+    assert view.proposal == expected
+    assert [claim.pieces for claim in view.kept_claims] == [expected]
+    for alone in (replace(view, proposal=()), replace(view, kept_claims=())):
+        assert alone.has_quotes
+    assert not replace(view, proposal=(), kept_claims=()).has_quotes
+
+
+def test_a_claim_says_at_how_many_places_it_is_made():
+    said = make_verbalization(kept_claims=("A city is named.", "Of another record."))
+    assert [claim.made_at for claim in view_verbalization(said).kept_claims] == [
+        "made at 4 of 5, of inactive 0 of 8",
+        "",
+    ]
+
+
 def test_a_text_goes_before_a_fault_of_the_same_place():
     said = (make_said("0.0", "", fault="empty"), make_said("0.0", "A city.", sample=1))
     view = view_verbalization(make_verbalization(said=said))
@@ -74,7 +103,7 @@ def test_each_signal_stands_with_its_control():
         ),
         "reconstruction": (
             "explains 0.62 of the variance (0.7 of 512 reference residuals); says nothing of truth",
-            "with residuals that the texts are not about -0.75; of the transcoder 0.50",
+            "with residuals that the texts are not about -0.75",
         ),
         "rank": ("its own residual comes 2. of 64", "by chance 32.5."),
         "agreement over samples": (
@@ -87,7 +116,7 @@ def test_each_signal_stands_with_its_control():
         ),
         "contrast": (
             "+0.25, p 0.03",
-            "texts of 5 places where it fires 0.75, with those of 4 where it is off 0.50",
+            "texts of 5 places where it fires 0.75, with those of 8 where it is off 0.50",
         ),
     }
 
@@ -103,7 +132,7 @@ def test_a_signal_that_nobody_measured_is_not_shown(missing: str):
 def test_where_there_is_no_control_it_is_said():
     found = make_trust().reconstruction
     assert found is not None
-    bare = replace(found, mismatch_fve=None, rank=None, n_reference=None, transcoder_fve=None)
+    bare = replace(found, mismatch_fve=None, rank=None, n_reference=None)
     trust = make_trust(reconstruction=bare)
     signals = view_verbalization(make_verbalization(trust=trust)).signals
     assert [signal.name for signal in signals][:3] == [
@@ -112,6 +141,15 @@ def test_where_there_is_no_control_it_is_said():
         "agreement over samples",
     ]
     assert signals[1].control == "no control: other residuals are not at hand"
+
+
+def test_agreement_names_what_it_is_held_against():
+    own = make_agreement(against="ordinary residuals")
+    view = view_verbalization(make_verbalization(trust=make_trust(self_agreement=own)))
+    controls = {signal.name: signal.control for signal in view.signals}
+    told = "within 0.75, with {} 0.50; 5 against 40"
+    assert controls["agreement over samples"] == told.format("ordinary residuals")
+    assert controls["agreement over examples"] == told.format("other features")
 
 
 def test_the_status_is_said_once_and_all_notes_stand_together():
@@ -131,6 +169,8 @@ def test_a_terminal_shows_what_it_is_before_what_it_says():
     assert lines[3] == "Made of it by baez, no label: cities"
     assert "So: predicted, not quoted" in lines
     assert "3 more texts: --json" in lines
+    claims = lines.index("Said where it fires and not where it is off:")
+    assert lines[claims + 1].strip() == "A city is named. (made at 4 of 5, of inactive 0 of 8)"
     assert lines[-1].startswith("Note: 0.2 was passed over")
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clerp.errors import LedgerError
-from clerp.report.verbalized import Piece, SignalView, TextView, VerbalizedView
+from clerp.report.verbalized import ClaimView, Piece, SignalView, TextView, VerbalizedView
 from clerp.review.snapshot import (
     VERSION,
     CandidateView,
@@ -42,20 +42,19 @@ def tuples_of(strategy: st.SearchStrategy[object]) -> st.SearchStrategy[tuple[ob
 
 scores = st.builds(ScoreView, raw=numbers, z=perhaps, p=perhaps, n=whole)
 candidates = st.builds(CandidateView, texts, texts, texts)
-said = tuples_of(
-    st.builds(TextView, texts, tuples_of(st.builds(Piece, texts, st.booleans())), texts)
-)
+pieces = tuples_of(st.builds(Piece, texts, st.booleans()))
+said = tuples_of(st.builds(TextView, texts, pieces, texts))
 verbalized = st.builds(
     VerbalizedView,
     whose=texts,
     status=texts,
     status_line=texts,
-    proposal=texts,
+    proposal=pieces,
     method=texts,
     first=said,
     more=said,
     where_off=said,
-    kept_claims=tuples_of(texts),
+    kept_claims=tuples_of(st.builds(ClaimView, pieces, texts)),
     signals=tuples_of(st.builds(SignalView, texts, texts, texts)),
     notes=tuples_of(texts),
     unavailable=texts,

@@ -248,23 +248,47 @@ def test_without_another_feature_nothing_is_said():
     assert measure_agreement([], PlantedEmbedder()) == []
 
 
-def test_texts_of_other_vectors_stand_in_for_other_features():
+def test_samples_are_held_against_texts_of_other_vectors_and_examples_are_not():
     baseline = [Samples(f"r{i}", (f"r{i}:0",)) for i in range(40)]
 
     (found,) = measure_agreement([plant("a", "one")], PlantedEmbedder(), baseline=baseline)
 
-    assert only(found.of_samples).n_baseline == only(found.of_examples).n_baseline == 40
+    assert only(found.of_samples).n_baseline == 40
     assert only(found.of_samples).beats_baseline
-    assert only(found.of_examples).beats_baseline
+    # What all examples of a corpus share would be taken for a theme of theirs.
+    assert found.of_examples is None
 
 
-def test_a_feature_of_nothing_but_baseline_texts_does_not_agree():
+def test_texts_of_other_vectors_change_nothing_for_examples():
     baseline = [Samples(f"r{i}", (f"r{i}:0",)) for i in range(40)]
-    nonsense = say(*([f"n{i}:0"] for i in range(5)))
+    features = [plant("a", "one"), scatter("two")]
 
-    (found,) = measure_agreement([nonsense], PlantedEmbedder(), baseline=baseline)
+    alone = measure_agreement(features, PlantedEmbedder())
+    beside = measure_agreement(features, PlantedEmbedder(), baseline=baseline)
 
-    assert not only(found.of_examples).beats_baseline
+    assert [one.of_examples for one in alone] == [one.of_examples for one in beside]
+    assert alone[0].of_samples != beside[0].of_samples
+
+
+@pytest.mark.parametrize(
+    ("n_others", "n_baseline", "against"),
+    [
+        (1, 0, "other features"),
+        (0, 5, "random vectors"),
+        (2, 5, "other features and random vectors"),
+    ],
+)
+def test_what_samples_are_held_against_is_told(n_others: int, n_baseline: int, against: str):
+    features = [plant("a", "one"), *(scatter(f"g{i}") for i in range(n_others))]
+    baseline = [Samples(f"r{i}", (f"r{i}:0",)) for i in range(n_baseline)]
+
+    found = measure_agreement(features, PlantedEmbedder(), baseline=baseline, of="random vectors")[
+        0
+    ]
+
+    assert only(found.of_samples).against == against
+    if found.of_examples is not None:
+        assert found.of_examples.against == "other features"
 
 
 def test_the_order_of_vectors_changes_no_mean():

@@ -104,6 +104,13 @@ def test_inactive_places_are_the_same_token_elsewhere_and_a_token_nearby():
         assert same.activation == nearby.activation == 0
 
 
+def test_with_one_of_each_the_turns_go_over_the_examples():
+    chosen = choose_passages(make(4, repeated=30), 2, 1)
+    tokens = {one.matched: one.passage.token for one in chosen.inactive}
+    assert list(tokens) == ["0.0", "0.1", "0.2", "0.3"]
+    assert [token == " Texas" for token in tokens.values()] == [True, False, True, False]
+
+
 def test_where_the_token_stands_nowhere_else_both_are_nearby():
     chosen = choose_passages(make(3), 1, 2)
     assert [one.passage.id.split("-")[0] for one in chosen.inactive if one.matched == "0.0"] == [

@@ -5,7 +5,7 @@ import pytest
 from tests.unit.verbalizers.planted import PlantedEmbedder
 
 from clerp.verbalizers.agreement import Samples
-from clerp.verbalizers.contrast import Contrast, measure_contrast
+from clerp.verbalizers.contrast import FEWEST_INACTIVE, Contrast, measure_contrast
 from clerp.verbalizers.kept_claims import ClaimNull
 
 EMBEDDER = PlantedEmbedder()
@@ -160,8 +160,8 @@ def test_where_nothing_can_be_compared_nothing_is_said(
 
 
 def test_claims_are_kept_with_the_threshold_that_they_were_held_to():
-    active = say("0", *(f"feature:{i}" for i in range(4)))
-    inactive = say("0", *(f"other {i}:{i}" for i in range(4)))
+    active = say("0", *(f"feature:{i}" for i in range(6)))
+    inactive = say("0", *(f"other {i}:{i}" for i in range(6)))
 
     with_null = measure_contrast(active, inactive, PlantedEmbedder(0.9), ClaimNull(0.75, 1))
     without = measure(active, inactive)
@@ -171,3 +171,29 @@ def test_claims_are_kept_with_the_threshold_that_they_were_held_to():
     assert with_null.threshold == 0.75
     assert without.kept == ()
     assert without.threshold is None
+
+
+@pytest.mark.parametrize(
+    ("n_active", "n_inactive", "why"),
+    [
+        (4, 4, "do not surely differ"),
+        (8, FEWEST_INACTIVE - 1, f"4 places where it is off; it takes {FEWEST_INACTIVE}"),
+        (8, FEWEST_INACTIVE, ""),
+    ],
+)
+def test_no_claim_is_kept_where_places_do_not_differ_or_few_are_off(
+    n_active: int, n_inactive: int, why: str
+):
+    # Of other examples, so that they change places with any.
+    active = say("0", *(f"feature:{i}" for i in range(n_active)))
+    inactive = say("off", *(f"other {i}:{i}" for i in range(n_inactive)))
+    if n_active == 4:
+        inactive = say("off", *(f"feature:{i}" for i in range(10, 10 + n_inactive)))
+
+    found = measure_contrast(active, inactive, PlantedEmbedder(0.9), ClaimNull(0.75, 1))
+
+    assert found is not None
+    assert found.withheld.endswith(why)
+    assert bool(found.withheld) == bool(why)
+    assert bool(found.kept) == (not why)
+    assert found.threshold == 0.75

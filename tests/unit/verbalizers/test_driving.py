@@ -14,11 +14,13 @@ from clerp.feature import FeatureId
 from clerp.ledger import Ledger, open_ledger
 from clerp.testing import FakePassageVerbalizer, FakeVectorVerbalizer, make_evidence
 from clerp.testing.fake_verbalizer import MODEL, WORDS
-from clerp.verbalizers import ModelClaim, Sampling, Verbalization
+from clerp.verbalizers import Extraction, ModelClaim, Passage, Sampling, Verbalization
+from clerp.verbalizers.choosing import choose_passages
 from clerp.verbalizers.driving import N_BASELINE, N_RANDOM, Terms, verbalize_features
 from clerp.verbalizers.outcome import FeatureVerbalization
-from clerp.verbalizers.places import FEWEST_PAIRS
+from clerp.verbalizers.places import FEWEST_PAIRS, MOST_PAIRS, Gathered
 from clerp.verbalizers.recording import open_calls
+from clerp.verbalizers.status import FEWEST_FEATURES
 
 CLAIM = ModelClaim(MODEL, "a-set")
 PEAK = 14
@@ -57,6 +59,10 @@ def make_many(n: int = 6) -> list[FeatureEvidence]:
     return [make(WORDS[index % len(WORDS)], index) for index in range(n)]
 
 
+def find_word(feature: FeatureId) -> str:
+    return WORDS[feature.index % len(WORDS)]
+
+
 async def drive(
     evidence: Sequence[FeatureEvidence],
     verbalizer: Any,
@@ -70,16 +76,17 @@ async def drive(
 
 
 async def test_each_feature_is_told_of_with_every_signal(ledger: Ledger):
-    evidence = make_many()
+    evidence = make_many(FEWEST_FEATURES)
     told = await drive(evidence[::-1], FakeVectorVerbalizer(), ledger)
     assert list(told) == [one.feature for one in evidence]
     for feature, one in told.items():
         assert one.is_available
         assert len(one.said) == 5 * 4
-        assert all(f'"{WORDS[feature.index]}"' in said.text for said in one.said)
+        assert all(f'"{find_word(feature)}"' in said.text for said in one.said)
         assert all(said.text[start] == '"' for said in one.said for start, _ in said.quotes)
         assert one.trust is not None
-        assert one.trust.gates.n_usable == 20
+        assert one.trust.gates.n_usable >= 16
+        assert all("unusual length" in failure.reason for failure in one.trust.gates.failures)
         assert one.trust.self_agreement is not None
         assert one.trust.example_agreement is not None
         assert one.trust.contrast is not None
@@ -95,9 +102,9 @@ async def test_each_feature_is_told_of_with_every_signal(ledger: Ledger):
 
 
 async def test_a_feature_without_a_theme_is_weak(ledger: Ledger):
-    evidence = [*make_many(5), make("", 5)]
-    told = await drive(evidence, FakeVectorVerbalizer(), ledger)
-    trust = told[FeatureId(2, 5)].trust
+    n = FEWEST_FEATURES - 1
+    told = await drive([*make_many(n), make("", n)], FakeVectorVerbalizer(), ledger)
+    trust = told[FeatureId(2, n)].trust
     assert trust is not None
     assert trust.status == "weak"
     assert trust.example_agreement is not None
@@ -110,7 +117,84 @@ async def test_one_feature_alone_is_held_against_ordinary_residuals(ledger: Ledg
     assert told.trust is not None
     assert told.trust.self_agreement is not None
     assert told.trust.self_agreement.n_baseline == N_BASELINE
+    assert told.trust.self_agreement.against == "ordinary residuals"
     assert f"describe {N_RANDOM}" in fake.asked
+
+
+class Corpus(FakeVectorVerbalizer):
+    """Says of places of one corpus what they share, and of ordinary text something else."""
+
+    async def describe(self, vectors: Any, sampling: Sampling) -> list[Verbalization]:
+        said = await super().describe(vectors, sampling)
+        is_ordinary = len(vectors) == N_BASELINE
+        own = "an old tale" if is_ordinary else "posts of one forum, short and rude"
+        return [
+            replace(one, text=f"{one.text}\n\n{own} {number}") for number, one in enumerate(said)
+        ]
+
+
+@pytest.mark.parametrize("n", [1, 3, FEWEST_FEATURES - 1])
+async def test_what_a_corpus_shares_is_no_theme_of_a_few_features(ledger: Ledger, n: int):
+    told = await drive([make("", index) for index in range(n)], Corpus(), ledger)
+    assert len(told) == n
+    for one in told.values():
+        assert one.trust is not None
+        assert one.trust.status == "weak"
+        assert one.trust.example_agreement is None
+        assert f"too few features to compare with ({n}, and it takes" in one.trust.status_line
+
+
+async def test_a_feature_whose_texts_are_all_unusable_is_none_to_compare_with(ledger: Ledger):
+    class Short(FakeVectorVerbalizer):
+        async def describe(self, vectors: Any, sampling: Sampling) -> list[Verbalization]:
+            said = await super().describe(vectors, sampling)
+            return [replace(one, text="river") if '"river"' in one.text else one for one in said]
+
+    assert "river" in WORDS
+    others = [word for word in WORDS if word != "river"]
+    evidence = [make(others[index % len(others)], index) for index in range(FEWEST_FEATURES - 1)]
+    told = await drive([*evidence, make("river", 99)], Short(), ledger)
+    trust = told[FeatureId(2, 0)].trust
+    assert trust is not None
+    assert trust.example_agreement is None
+    assert f"({FEWEST_FEATURES - 1}, and it takes {FEWEST_FEATURES})" in trust.status_line
+
+
+async def test_texts_of_ordinary_residuals_pass_the_gates_too(ledger: Ledger):
+    class Curt(FakeVectorVerbalizer):
+        async def describe(self, vectors: Any, sampling: Sampling) -> list[Verbalization]:
+            said = await super().describe(vectors, sampling)
+            if len(vectors) != N_BASELINE:
+                return said
+            return [replace(said[0], text="rain"), *said[1:]]
+
+    [told] = (await drive([make("bread", 0)], Curt(), ledger)).values()
+    assert told.trust is not None
+    assert told.trust.self_agreement is not None
+    assert told.trust.self_agreement.n_baseline == N_BASELINE - 1
+
+
+@pytest.mark.parametrize("kind", ["decoder", "contrast"])
+async def test_what_is_no_residual_is_held_against_random_vectors(ledger: Ledger, kind: Any):
+    class Wordy(FakeVectorVerbalizer):
+        """Says something else of each random vector."""
+
+        async def describe(self, vectors: Any, sampling: Sampling) -> list[Verbalization]:
+            said = await super().describe(vectors, sampling)
+            return [replace(one, text=f"{one.text} No. {n}") for n, one in enumerate(said)]
+
+    fake = Wordy()
+    given = {FeatureId(2, 0): np.ones(32, dtype=np.float32)}
+    evidence = [make("bread", 0, n=FEWEST_PAIRS + 8)]
+    [told] = (
+        await drive(evidence, fake, ledger, terms=Terms(kind=kind), directions=given)
+    ).values()
+    assert told.trust is not None
+    assert told.trust.self_agreement is not None
+    assert told.trust.self_agreement.against == "random vectors"
+    assert told.trust.self_agreement.n_baseline == N_RANDOM
+    assert told.trust.status == "weak"
+    assert fake.asked.count(f"describe {N_RANDOM}") == 1
 
 
 async def test_a_second_run_asks_nothing_and_says_the_same(ledger: Ledger):
@@ -271,6 +355,8 @@ async def test_controls_that_cannot_be_run_are_named(ledger: Ledger):
         assert one.trust.reconstruction is None
         assert any("always puts a vector in" in note for note in one.trust.notes)
         assert any("no residuals of ordinary text" in note for note in one.trust.notes)
+        assert one.trust.status == "weak"
+        assert "unfinished" not in one.details
 
 
 async def test_a_critic_that_breaks_costs_the_reconstruction_alone(ledger: Ledger):
@@ -278,10 +364,14 @@ async def test_a_critic_that_breaks_costs_the_reconstruction_alone(ledger: Ledge
         async def compare(self, texts: Sequence[str], vectors: Any) -> Any:
             raise VerbalizerError("the critic is gone")
 
-    told = await drive(make_many(3), Half(), ledger)
+    told = await drive(make_many(FEWEST_FEATURES), Half(), ledger)
     for one in told.values():
         assert one.trust is not None
         assert one.trust.reconstruction is None
+        assert one.trust.example_agreement is not None
+        assert one.trust.example_agreement.beats_baseline
+        assert one.trust.status == "weak"
+        assert "whether the critic gives the residuals back is not known" in one.trust.status_line
         assert any("the critic is gone" in note for note in one.trust.notes)
         assert one.details["unfinished"] == "the critic is gone"
 
@@ -295,6 +385,115 @@ async def test_a_difference_is_one_vector_and_never_more_than_weak(ledger: Ledge
         assert one.trust is not None
         assert one.trust.status == "weak"
         assert one.trust.reconstruction is None
+
+
+@pytest.mark.parametrize("broken", ["describe_nothing", "reference_vectors", "random"])
+async def test_a_control_that_breaks_leaves_the_run_unfinished(ledger: Ledger, broken: str):
+    class Breaking(FakeVectorVerbalizer):
+        async def describe(self, vectors: Any, sampling: Sampling) -> list[Verbalization]:
+            said = await super().describe(vectors, sampling)
+            if broken == "random" and any("many kinds" in one.text for one in said):
+                raise VerbalizerError("out of memory", where="/home/me/nla")
+            return said
+
+        async def describe_nothing(self, sampling: Sampling) -> Verbalization:
+            if broken == "describe_nothing":
+                raise VerbalizerError("out of memory", where="/home/me/nla")
+            return await super().describe_nothing(sampling)
+
+        def reference_vectors(self) -> Any:
+            if broken == "reference_vectors":
+                raise VerbalizerError("out of memory", where="/home/me/nla")
+            return super().reference_vectors()
+
+    for one in (await drive(make_many(2), Breaking(), ledger)).values():
+        assert one.details["unfinished"] == "out of memory"
+        assert "/home/me" not in str(one.to_record())
+    for one in (await drive(make_many(2), FakeVectorVerbalizer(), ledger)).values():
+        assert "unfinished" not in one.details
+
+
+@pytest.mark.parametrize("method", ["extract", "describe", "compare"])
+async def test_no_place_of_this_machine_gets_into_what_is_kept(ledger: Ledger, method: str):
+    async def fail(*_: object) -> Any:
+        raise VerbalizerError("it broke", where="/home/me/nla", remedy="Ask again")
+
+    fake = FakeVectorVerbalizer()
+    setattr(fake, method, fail)
+    for one in (await drive(make_many(2), fake, ledger)).values():
+        assert one.details["unfinished"] == "it broke. Ask again"
+        assert "/home/me" not in str(one.to_record())
+
+
+def test_a_place_that_is_missed_is_told_without_where_it_broke():
+    gathered = Gathered(FeatureId(2, 0))
+    passage = Passage("0.0", "All that rain", " rain", 1.0)
+    gathered.miss(passage, VerbalizerError("it broke", where="/home/me/nla"))
+    assert gathered.broke == gathered.finish().reason == "it broke"
+
+
+async def test_a_server_tells_no_place_of_this_machine(ledger: Ledger):
+    class Failing(FakePassageVerbalizer):
+        async def explain(self, passages: Any, sampling: Sampling) -> Any:
+            raise VerbalizerError("it broke", where="http://127.0.0.1:1")
+
+    for one in (await drive(make_many(2), Failing(), ledger)).values():
+        assert one.unavailable == "not available: it broke"
+        assert "127.0.0.1" not in str(one.to_record())
+
+
+async def test_a_difference_is_of_pairs_alone(ledger: Ledger):
+    """A place where it fires and that is matched with none counts in neither mean."""
+
+    class Noting(FakeVectorVerbalizer):
+        described: Any = None
+
+        async def describe(self, vectors: Any, sampling: Sampling) -> list[Verbalization]:
+            if len(vectors) == 1:
+                self.described = vectors[0]
+            return await super().describe(vectors, sampling)
+
+    evidence = make("bread", 0, n=FEWEST_PAIRS + 8)
+    chosen = choose_passages(evidence, MOST_PAIRS, 1)
+    lost = list(chosen.inactive[:3])
+    fake = Noting(misses=[off.passage.token for off in lost])
+    await drive([evidence], fake, ledger, terms=Terms(kind="contrast"))
+
+    plain = FakeVectorVerbalizer()
+    kept = [off for off in chosen.inactive if off not in lost]
+    names = {passage.id: passage for passage in chosen.active}
+    fires = await plain.extract([names[off.matched] for off in kept])
+    quiet = await plain.extract([off.passage for off in kept])
+    pairs = [
+        one.vector - other.vector
+        for one, other in zip(fires, quiet, strict=True)
+        if isinstance(one, Extraction) and isinstance(other, Extraction)
+    ]
+    expected = np.mean(pairs, axis=0)
+    assert len(pairs) == len(evidence.top) - 3
+    assert np.allclose(fake.described, expected, atol=1e-4)
+
+
+async def test_places_that_are_matched_with_none_make_no_pair(ledger: Ledger):
+    evidence = make("bread", 0, n=FEWEST_PAIRS + 2)
+    chosen = choose_passages(evidence, MOST_PAIRS, 1)
+    fake = FakeVectorVerbalizer(misses=[off.passage.token for off in chosen.inactive[:3]])
+    [one] = (await drive([evidence], fake, ledger, terms=Terms(kind="contrast"))).values()
+    assert one.unavailable.startswith(f"not available: {FEWEST_PAIRS - 1} pairs of places")
+
+
+async def test_claims_are_kept_only_where_the_places_differ(ledger: Ledger):
+    class Even(FakeVectorVerbalizer):
+        """Says the same kind of text wherever it is."""
+
+        async def describe(self, vectors: Any, sampling: Sampling) -> list[Verbalization]:
+            said = await super().describe(vectors, sampling)
+            return [replace(one, text=f"A tale of a road {n % 3}") for n, one in enumerate(said)]
+
+    for one in (await drive(make_many(3), Even(), ledger)).values():
+        assert one.trust is not None
+        assert one.kept_claims == ()
+        assert any(note.startswith("no claim is kept: texts of") for note in one.trust.notes)
 
 
 async def test_too_few_pairs_make_no_difference(ledger: Ledger):

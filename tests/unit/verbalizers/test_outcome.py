@@ -6,9 +6,10 @@ from dataclasses import replace
 import msgspec
 import pytest
 
+from clerp.errors import VerbalizerError
 from clerp.feature import FeatureId
 from clerp.verbalizers.gates import Failure, Gates
-from clerp.verbalizers.outcome import FeatureVerbalization, SaidOf
+from clerp.verbalizers.outcome import FeatureVerbalization, SaidOf, tell_fault
 from clerp.verbalizers.trust import judge_trust
 
 FEATURE = FeatureId(14, 2268)
@@ -48,6 +49,12 @@ def test_one_that_declines_says_not_available():
     assert not declined.is_available
     assert FULL.is_available
     assert FeatureVerbalization.from_record(FEATURE, declined.to_record()) == declined
+
+
+def test_a_fault_is_told_without_where_it_is():
+    fault = VerbalizerError("it is gone\nfor good", where="/home/me/nla", remedy="Get another")
+    assert tell_fault(fault) == "it is gone for good. Get another"
+    assert tell_fault(VerbalizerError("it is gone", where="/home/me/nla")) == "it is gone"
 
 
 @pytest.mark.parametrize(

@@ -134,17 +134,6 @@ def test_each_text_is_held_against_the_vector_it_is_about():
     assert right.n_texts == 3
 
 
-def test_what_the_transcoder_does_is_shown_beside():
-    vectors, reference = draw(1), measure_reference(draw(100))
-    targets = list_targets(vectors, draw(5), reference)
-
-    found = measure_reconstruction(
-        cosine(vectors, targets), [0], targets, 1, reference, transcoder_fve=0.56
-    )
-
-    assert found.transcoder_fve == 0.56
-
-
 @pytest.mark.parametrize("fault", [np.nan, np.inf, 1.2, -2.0])
 def test_a_cosine_that_is_none_is_refused(fault: float):
     vectors, reference = draw(2), measure_reference(draw(100))

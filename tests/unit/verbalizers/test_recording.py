@@ -9,7 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from clerp.errors import LedgerError, NotAvailableError, RemoteError, VerbalizerError
+from clerp.errors import (
+    ExhaustedError,
+    InputError,
+    LedgerError,
+    NotAvailableError,
+    RemoteError,
+    VerbalizerError,
+)
 from clerp.ledger import GroupCommit, Ledger, name_owner, open_ledger
 from clerp.testing import FakePassageVerbalizer, FakeVectorVerbalizer
 from clerp.testing.fake_verbalizer import MODEL, WORDS
@@ -22,10 +29,11 @@ from clerp.verbalizers import (
     Passage,
     Sampling,
     Verbalization,
+    recording,
 )
 from clerp.verbalizers.answers import CHUNK, MOST_FAULTS, Answers
 from clerp.verbalizers.recording import RecordedCalls, open_calls
-from clerp.verbalizers.stored import MAX_TEXT_CHARS, Ordinary
+from clerp.verbalizers.stored import MAX_TEXT_CHARS, Ordinary, Storage
 
 CLAIM = ModelClaim(MODEL, "a-set", "r1")
 SAMPLING = Sampling()
@@ -95,7 +103,8 @@ async def test_one_on_passages_is_recorded_too(ledger: Ledger):
     assert said == again == await fake.explain(PASSAGES, SAMPLING)
     assert [type(one) for one in said].count(Missed) == 1
     assert [type(one) for one in said].count(Explained) == len(PASSAGES) - 1
-    assert len(fake.asked) == 2
+    asked = [*["explain 1"] * len(PASSAGES), f"explain {len(PASSAGES)}"]
+    assert fake.asked == asked  # the last by this test itself
 
 
 async def test_the_same_vector_twice_is_one_question(ledger: Ledger):
@@ -214,6 +223,76 @@ async def test_whatever_goes_wrong_can_be_said(ledger: Ledger, fault: Exception,
 async def test_a_fault_of_the_ledger_is_no_fault_of_a_feature(ledger: Ledger):
     with pytest.raises(LedgerError, match="full"):
         await record(Faulty(fault=LedgerError("full")), ledger).describe(draw(1), SAMPLING)
+
+
+async def test_who_is_exhausted_is_asked_no_more(ledger: Ledger):
+    fake = Faulty(fault=ExhaustedError("used up"))
+    calls = record(fake, ledger)
+    said = [*await calls.describe(draw(20), SAMPLING), *await calls.describe(draw(9, 1), SAMPLING)]
+    assert [str(one) for one in said] == ["used up"] * 29
+    assert len(fake.asked) == 1
+
+
+async def test_of_passages_no_more_than_one_text_is_lost(ledger: Ledger):
+    @dataclass
+    class Ended(FakePassageVerbalizer):
+        async def explain(
+            self, passages: Sequence[Passage], sampling: Sampling
+        ) -> list[Explained | Missed]:
+            if len(self.asked) == 2:
+                raise ExhaustedError("used up")
+            return await FakePassageVerbalizer.explain(self, passages, sampling)
+
+    said = await record(Ended(), ledger).explain(PASSAGES, SAMPLING)
+    faults = [one for one in said if isinstance(one, VerbalizerError)]
+    assert [str(one) for one in faults] == ["used up"] * (len(PASSAGES) - 2)
+    fake = FakePassageVerbalizer()
+    again = await record(fake, ledger).explain(PASSAGES, SAMPLING)
+    assert len(fake.asked) == len(faults)
+    assert [one.passage for one in again if isinstance(one, Explained)] == PASSAGES
+
+
+async def test_passages_of_one_text_are_one_question(ledger: Ledger):
+    text = "one two three"
+    passages = [
+        Passage(f"0.{n}", text[:end], text[:end].split()[-1], 1.0, n_tokens=n)
+        for n, end in enumerate((3, 7, 13), start=1)
+    ]
+    fake = FakePassageVerbalizer()
+    await record(fake, ledger).explain([*passages, PASSAGES[0]], SAMPLING)
+    assert fake.asked == ["explain 3", "explain 1"]
+
+
+@dataclass
+class Unhurried(FakeVectorVerbalizer):
+    asks_one_by_one: bool = True
+
+
+async def test_who_asks_one_by_one_is_asked_one_by_one(ledger: Ledger):
+    fake = Unhurried()
+    calls = record(fake, ledger)
+    await calls.extract(PASSAGES[:2])
+    await calls.describe(draw(3), SAMPLING)
+    await calls.compare(["a", "b"], draw(2))
+    assert fake.asked == ["extract 1", "extract 1", "describe 3", "compare 1", "compare 1"]
+
+
+@pytest.mark.parametrize("change", [{"reference": "other texts"}, {"revision": "1" * 40}])
+async def test_other_ordinary_text_has_other_residuals(ledger: Ledger, change: dict[str, Any]):
+    fake = FakeVectorVerbalizer()
+    calls = record(fake, ledger)
+    for pair in (calls.pair, replace(calls.pair, **change), calls.pair):
+        await replace(calls, pair=pair).measure_ordinary()
+    assert fake.asked == ["reference_vectors"] * 2
+
+
+async def test_what_was_said_does_not_depend_on_ordinary_text(ledger: Ledger):
+    fake = FakeVectorVerbalizer()
+    calls = record(fake, ledger)
+    for reference in ("", "other texts"):
+        pair = replace(calls.pair, reference=reference)
+        await replace(calls, pair=pair).describe(draw(), SAMPLING)
+    assert fake.asked == ["describe 3"]
 
 
 async def test_what_is_not_on_record_is_said(ledger: Ledger):
@@ -426,6 +505,99 @@ async def test_a_pair_that_changed_is_recalled_as_it_was_last(ledger: Ledger):
         pass
     async with open_calls(Renewed(), ModelClaim(MODEL, ""), ledger, ask=False) as calls:
         assert calls.pair.revision == "f" * 40
+
+
+@dataclass
+class Checked(FakeVectorVerbalizer):
+    """Finds one pair after the other, or an error."""
+
+    found: list[str | Exception] = field(default_factory=list[str | Exception])
+
+    def check(self, claim: ModelClaim) -> PairIdentity:
+        found = self.found.pop(0)
+        if isinstance(found, Exception):
+            raise found
+        return replace(FakeVectorVerbalizer.check(self, claim), revision=found)
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        (InputError("a head of NaN", where="ar/value_head.safetensors"), "a head of NaN"),
+        (RuntimeError("CUDA error"), "broke: RuntimeError: CUDA error"),
+        (MemoryError(), "broke: MemoryError"),
+    ],
+)
+async def test_a_check_that_breaks_is_said(ledger: Ledger, fault: Exception, message: str):
+    with pytest.raises(VerbalizerError, match=message) as said:
+        async with open_calls(Checked(found=[fault]), CLAIM, ledger):
+            raise AssertionError
+    assert not isinstance(said.value, NotAvailableError)
+    assert said.value.where == getattr(fault, "where", "")
+
+
+async def test_a_fault_of_the_ledger_in_a_check_is_one(ledger: Ledger):
+    with pytest.raises(LedgerError, match="full"):
+        async with open_calls(Checked(found=[LedgerError("full")]), CLAIM, ledger):
+            raise AssertionError
+
+
+async def recall(verbalizer: Any, ledger: Ledger) -> PairIdentity:
+    async with open_calls(verbalizer, CLAIM, ledger, ask=False) as calls:
+        return calls.pair
+
+
+async def test_a_pair_that_changed_often_is_recalled_as_it_was_last(ledger: Ledger):
+    fake = Checked(found=[f"r{n}" for n in range(230)])
+    for _ in range(230):
+        async with open_calls(fake, CLAIM, ledger):
+            pass
+    assert (await recall(FakeVectorVerbalizer(), ledger)).revision == "r229"
+
+
+async def test_of_two_runs_that_find_another_pair_the_last_is_recalled(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+):
+    list_checks = recording._list_checks
+    others = [Checked(found=["of another run"])]
+
+    def look_and_be_late(*given: Any) -> list[PairIdentity]:
+        known = list_checks(*given)
+        while others:
+            pair = others.pop().check(CLAIM)
+            key = recording._make_check_key(given[0], CLAIM, len(known))
+            ledger.record_answer(Storage(pair).keep_identity(key))
+        return known
+
+    monkeypatch.setattr(recording, "_list_checks", look_and_be_late)
+    async with open_calls(Checked(found=["of this one"]), CLAIM, ledger):
+        pass
+    assert (await recall(FakeVectorVerbalizer(), ledger)).revision == "of this one"
+
+
+@dataclass
+class Elsewhere(Checked):
+    setting: str = ""
+
+
+async def test_two_settings_of_one_name_are_two(ledger: Ledger):
+    for place in ("http://a", "http://b"):
+        async with open_calls(Elsewhere(setting=place, found=[f"of {place}"]), CLAIM, ledger):
+            pass
+    assert (await recall(Elsewhere(setting="http://a"), ledger)).revision == "of http://a"
+    with pytest.raises(NotAvailableError, match="nobody has checked"):
+        await recall(Elsewhere(setting="http://c"), ledger)
+
+
+async def test_what_an_identity_says_of_tests_and_texts_is_recalled(ledger: Ledger):
+    class Untested(FakeVectorVerbalizer):
+        def check(self, claim: ModelClaim) -> PairIdentity:
+            return replace(super().check(claim), reference="texts@1", untested="nobody tried")
+
+    async with open_calls(Untested(), CLAIM, ledger) as calls:
+        pass
+    assert await recall(FakeVectorVerbalizer(), ledger) == calls.pair
+    assert calls.pair.untested == "nobody tried"
 
 
 async def test_a_pair_that_does_not_fit_says_so(ledger: Ledger):

@@ -7,7 +7,13 @@ from clerp.verbalizers.agreement import Agreement
 from clerp.verbalizers.contrast import Contrast
 from clerp.verbalizers.gates import Failure, Gates
 from clerp.verbalizers.reconstruction import Reconstruction
-from clerp.verbalizers.status import CHECKED_ON, Status, choose_status, explain_status
+from clerp.verbalizers.status import (
+    CHECKED_ON,
+    FEWEST_FEATURES,
+    Status,
+    choose_status,
+    explain_status,
+)
 
 OPEN = Gates(20, 18, (Failure("no closing tag", 2),))
 SHUT = Gates(20, 4, (Failure("no closing tag", 16),))
@@ -19,7 +25,35 @@ CONTRASTS = Contrast(0.8, 0.5, 0.3, 0.004, 5, 10)
 
 def test_two_agreements_suggest_something():
     assert choose_status("example", OPEN, GIVEN_BACK, AGREES, AGREES) == "suggestive"
-    assert choose_status("example", OPEN, None, AGREES, AGREES) == "suggestive"
+
+
+def test_without_a_reconstruction_it_is_weak_and_says_so():
+    assert choose_status("example", OPEN, None, AGREES, AGREES) == "weak"
+    line = explain_status("example", OPEN, None, AGREES, AGREES, None)
+    assert "whether the critic gives the residuals back is not known" in line
+
+
+def test_of_a_pair_that_nobody_tested_nothing_is_more_than_weak_and_the_line_says_so():
+    signals = ("example", OPEN, GIVEN_BACK, AGREES, AGREES)
+    assert choose_status(*signals, "nobody tested it") == "weak"
+    line = explain_status(*signals, None, untested="nobody tested it")
+    assert line.startswith("weak: ")
+    assert line.endswith(f"; nobody tested it; {CHECKED_ON}")
+
+
+def test_a_line_says_of_what_the_texts_are_that_it_is_held_against():
+    against = replace(AGREES, against="ordinary residuals")
+    line = explain_status("example", OPEN, GIVEN_BACK, against, AGREES, None)
+    assert "samples of one vector agree more than texts of ordinary residuals" in line
+    assert "examples agree more than texts of other features" in line
+
+
+def test_too_few_features_are_told_as_the_reason():
+    line = explain_status("example", OPEN, GIVEN_BACK, AGREES, None, None, 3)
+    assert f"too few features to compare with (3, and it takes {FEWEST_FEATURES})" in line
+    # Of a direction it is no reason.
+    line = explain_status("decoder", OPEN, None, AGREES, None, None, 3)
+    assert "too few features" not in line
 
 
 @pytest.mark.parametrize(

@@ -64,26 +64,18 @@ def test_it_comes_back_from_json_as_it_was():
     assert msgspec.convert(json.loads(json.dumps(msgspec.to_builtins(trust))), Trust) == trust
 
 
-def test_a_record_is_flat_and_plain():
-    record = judge(notes=("a note",)).to_record()
+def test_what_nobody_measured_is_none_and_weak():
+    trust = judge_trust("example", GATES)
 
-    assert record["status"] == "suggestive"
-    assert record["gates"] == "18 of 20 texts are usable (no closing tag: 2)"
-    assert record["gates.n_usable"] == 18
-    assert record["reconstruction.mismatch_fve"] == -0.8
-    assert record["reconstruction.transcoder_fve"] is None
-    assert record["self_agreement.p"] == record["example_agreement.p"] == 0.001
-    assert record["contrast.excess"] == 0.3
-    assert record["contrast.kept.0"] == "Rivers."
-    assert record["notes.0"] == "a note"
-    assert all(value is None or type(value) in (str, int, float, bool) for value in record.values())
+    assert trust.reconstruction is trust.self_agreement is trust.contrast is None
+    assert trust.status == "weak"
 
 
-def test_a_record_leaves_out_what_was_not_measured():
-    record = judge_trust("example", GATES).to_record()
+def test_where_features_are_too_few_the_line_says_how_many_there_are():
+    trust = judge(example_agreement=None, n_features=3)
 
-    assert not [key for key in record if key.startswith(("reconstruction", "contrast", "self"))]
-    assert record["status"] == "weak"
+    assert trust.status == "weak"
+    assert "too few features to compare with (3, and it takes 16)" in trust.status_line
 
 
 def test_nothing_is_corroborated_yet():

@@ -1,6 +1,6 @@
 """What an NLA is asked about single features of a graph, and which of their examples still hold."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from clerp.config import Settings
-from clerp.errors import NotAvailableError, UsageError
+from clerp.errors import InputError, NotAvailableError, UsageError, VerbalizerError
 from clerp.event_loop import run_to_end
 from clerp.evidence import EvidenceGap
 from clerp.feature import FeatureId
@@ -23,15 +23,15 @@ from clerp.proposing import OF_MODELS, check_method
 from clerp.verbalizers import Missed
 from clerp.verbalizers.choosing import cut_passage
 from clerp.verbalizers.driving import Directions
-from clerp.verbalizers.outcome import FeatureVerbalization, MethodName
+from clerp.verbalizers.outcome import FeatureVerbalization, MethodName, tell_fault
 from clerp.verbalizers.verbalization import InputKind
-from clerp.verbalizing import NlaRequest, open_nla
+from clerp.verbalizing import LeftOut, NlaRequest, open_nla
 from clerp_nla.inputs.decoder import DecoderRows
 from clerp_nla.local import LocalVerbalizer
 from clerp_nla.subject.firing import FiringCheck
 
 _NOT_LOCAL = "a decoder direction is a vector of the model, and this NLA is not on this machine"
-_NOT_CONFIRMED = "peaks were not run again: the NLA is not on this machine"
+_NOT_HERE = "a peak can be run again only where the NLA is on this machine"
 _NO_TRANSCODERS = "nobody says where its decoder rows are: name them with --transcoders"
 
 
@@ -93,66 +93,82 @@ def _ask(
     question: Question,
     settings: Settings,
 ) -> dict[FeatureId, FeatureVerbalization]:
-    confirmed = _Confirmed(pool)
+    confirmed = _Confirmed()
     directions: Directions = {}
     if question.kind == "decoder":
         directions = _read_directions(features, verbalizer, question.transcoders)
     elif question.transcoders is not None:
         confirmed = _confirm(pool, features, verbalizer, question.transcoders)
-    request = NlaRequest(question.kind, question.method, directions)
+    request = NlaRequest(question.kind, question.method, directions, confirmed.left_out)
+    asked = [feature for feature in features if feature not in confirmed.gone]
 
     async def ask() -> dict[FeatureId, FeatureVerbalization]:
         terms = make_terms(settings)
         async with open_nla(verbalizer, settings, ledger, question.method, terms) as nla:
-            return await nla.ask(confirmed.pool, features, request)
+            return await nla.ask(pool, asked, request)
 
     with open_ledger(settings.ledger) as ledger:
         said = run_to_end(ask)
+    said |= {
+        feature: FeatureVerbalization.decline(feature, question.kind, reason)
+        for feature, reason in confirmed.gone.items()
+    }
+    unfinished = {"unfinished": confirmed.fault} if confirmed.fault else {}
     return {
-        feature: replace(one, notes=(*one.notes, *confirmed.notes.get(feature, ())))
+        feature: replace(
+            one,
+            notes=(*one.notes, *confirmed.notes.get(feature, ())),
+            details={**unfinished, **one.details},
+        )
         for feature, one in said.items()
     }
 
 
 @dataclass(frozen=True, slots=True)
 class _Confirmed:
-    """A pool without the examples that do not hold, and what was dropped."""
+    """What came of running peaks again."""
 
-    pool: Pool
+    left_out: LeftOut | None = None
+    """Ids of examples that do not hold; None where nothing was run."""
+    gone: Mapping[FeatureId, str] = field(default_factory=dict[FeatureId, str])
+    """Why no example of a feature holds."""
     notes: Mapping[FeatureId, tuple[str, ...]] = field(
         default_factory=dict[FeatureId, tuple[str, ...]]
     )
+    fault: str = ""
+    """Why nothing could be run, though it was asked for."""
 
 
 def _confirm(
     pool: Pool, features: Sequence[FeatureId], verbalizer: Verbalizer, transcoders: str
 ) -> _Confirmed:
-    """Drop the examples at whose peaks a feature, run again, does not fire as the evidence says."""
+    """Find the examples at whose peaks a feature, run again, does not fire as the evidence says."""
     if not isinstance(verbalizer, LocalVerbalizer):
-        return _Confirmed(pool, dict.fromkeys(features, (_NOT_CONFIRMED,)))
-    check = FiringCheck(
-        verbalizer.subject_place.folder,
-        transcoders,
-        features,
-        device=verbalizer.placement.device,
-        dtype=verbalizer.placement.dtype,
-    )
-    known, notes = dict(pool.known), dict[FeatureId, tuple[str, ...]]()
+        return _Confirmed(notes=dict.fromkeys(features, (_NOT_HERE,)))
+    try:
+        check = FiringCheck(
+            verbalizer.subject_place.folder,
+            transcoders,
+            features,
+            device=verbalizer.placement.device,
+            dtype=verbalizer.placement.dtype,
+        )
+    except (UsageError, InputError, VerbalizerError) as fault:
+        why = f"peaks could not be run again: {tell_fault(fault)}"
+        return _Confirmed(notes=dict.fromkeys(features, (why,)), fault=why)
+    left_out, gone = dict[FeatureId, Collection[str]](), dict[FeatureId, str]()
+    notes = dict[FeatureId, tuple[str, ...]]()
     for feature in features:
-        evidence = known[feature]
-        if isinstance(evidence, EvidenceGap):
+        evidence = pool.known[feature]
+        if isinstance(evidence, EvidenceGap) or not evidence.top:
             continue
         peaks = [cut_passage(example, example.peak) for example in evidence.top]
         missed = [one for one in check.confirm(feature, peaks) if isinstance(one, Missed)]
-        gone = {one.passage.id for one in missed}
-        left = tuple(example for example in evidence.top if example.id not in gone)
-        known[feature] = (
-            replace(evidence, top=left)
-            if left
-            else EvidenceGap(feature, f"no peak holds: {missed[0].reason}")
-        )
+        left_out[feature] = tuple(one.passage.id for one in missed)
         notes[feature] = tuple(f"{one.passage.id} was left out: {one.reason}" for one in missed)
-    return _Confirmed(replace(pool, known=known), notes)
+        if len(missed) == len(peaks):
+            gone[feature] = f"no peak holds: {missed[0].reason}"
+    return _Confirmed(left_out, gone, notes)
 
 
 def _read_directions(
@@ -165,7 +181,7 @@ def _read_directions(
     try:
         rows = DecoderRows(transcoders, verbalizer.reach())
     except NotAvailableError as misfit:
-        return dict.fromkeys(features, _tell(misfit))
+        return dict.fromkeys(features, tell_fault(misfit))
     return {feature: _sum_up(rows, feature) for feature in features}
 
 
@@ -173,8 +189,4 @@ def _sum_up(rows: DecoderRows, feature: FeatureId) -> Float32[np.ndarray, " d_mo
     try:
         return rows.sum_up_to(feature)
     except NotAvailableError as undefined:
-        return _tell(undefined)
-
-
-def _tell(fault: NotAvailableError) -> str:
-    return f"{fault.what}. {fault.remedy}" if fault.remedy else fault.what
+        return tell_fault(undefined)

@@ -127,4 +127,4 @@ def _render(
         if number:
             yield ""
         yield Text(str(feature), style="bold")
-        yield render_verbalized(view_verbalization(one), with_all=with_all)
+        yield render_verbalized(view_verbalization(one), with_all=with_all, flag="--all")

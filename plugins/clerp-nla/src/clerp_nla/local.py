@@ -179,8 +179,11 @@ class LocalVerbalizer:
         texts = self._load_texts()
         check_tokenizers(pair, folder, texts.texts[:_N_PROBES])
         # Residuals are the model's, so that its files decide an answer like those of the pair.
-        revision = f"{pair.identity.revision}-{self.subject_place.find_revision()}"
-        identity = replace(pair.identity, revision=revision)
+        files = f"{pair.identity.revision}-{self.subject_place.find_revision()}"
+        precision = str(self.placement.dtype).removeprefix("torch.")
+        identity = replace(
+            pair.identity, revision=f"{files} ({precision})", reference=_name_texts(texts)
+        )
         key = self._make_key(identity, texts)
         self.self_test = find_kept(key)
         if self.self_test is None:
@@ -197,7 +200,7 @@ class LocalVerbalizer:
             return run_self_test(pair, vectors, texts.name)
 
     def _make_key(self, identity: PairIdentity, texts: ReferenceTexts) -> str:
-        parts = [identity.name, identity.revision, texts.name, str(self.placement.dtype)]
+        parts = [identity.name, identity.revision, texts.name]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     def _load_anatomy(self) -> Anatomy:
@@ -232,6 +235,10 @@ class LocalVerbalizer:
                 return work()
 
         return await asyncio.to_thread(run)
+
+
+def _name_texts(texts: ReferenceTexts) -> str:
+    return f"{texts.name}, the ends of {len(texts.texts)}"
 
 
 def open_local(argument: str) -> LocalVerbalizer:

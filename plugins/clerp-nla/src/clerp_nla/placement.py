@@ -12,6 +12,7 @@ from clerp.errors import UsageError, VerbalizerError
 
 # What running takes beside the weights, as a share of them.
 _BESIDE = 1.5
+_CONTROL_GROUP = Path("/sys/fs/cgroup")
 # What torch says of a device without an error of its own for it.
 _FULL = ("out of memory", "can't allocate memory", "not enough memory")
 
@@ -54,9 +55,22 @@ def _measure_free(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     if "SC_AVPHYS_PAGES" in os.sysconf_names:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        return min(free, _measure_allowed(free))
     # Nobody says: one model at a time is always right.
     return 0
+
+
+def _measure_allowed(free: int) -> int:
+    """Return what a container leaves of the memory that is free; all of it outside of one."""
+    try:
+        most, taken = (
+            (_CONTROL_GROUP / name).read_text() for name in ("memory.max", "memory.current")
+        )
+        return max(int(most) - int(taken), 0)
+    # No control groups of version 2, or no limit, which is called "max".
+    except (OSError, ValueError):
+        return free
 
 
 @contextmanager

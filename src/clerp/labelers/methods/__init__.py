@@ -22,18 +22,38 @@ _OF_DESCRIPTIONS: Mapping[str, Method] = MappingProxyType(
     {method.name: method for method in (Baez("baez"), Baez("baez_last"))}
 )
 
-__all__ = ["METHODS", "Method", "Question", "find_method", "frame_question", "list_held_out"]
+__all__ = [
+    "METHODS",
+    "Method",
+    "Question",
+    "find_description_method",
+    "find_method",
+    "frame_question",
+    "list_held_out",
+]
 
 
 def find_method(name: str) -> Method:
-    """Return the method of this name.
+    """Return the method of this name that makes a name of evidence.
 
     Raises:
         UsageError: There is none.
     """
-    method = METHODS.get(name) or _OF_DESCRIPTIONS.get(name)
-    if method is None:
+    return _find(name, METHODS)
+
+
+def find_description_method(name: str) -> Method:
+    """Return the method of this name that makes a name of what an NLA says.
+
+    Raises:
+        UsageError: There is none.
+    """
+    return _find(name, _OF_DESCRIPTIONS)
+
+
+def _find(name: str, methods: Mapping[str, Method]) -> Method:
+    if name not in methods:
         raise UsageError(
-            f"there is no method {name!r}", remedy=f"Known methods: {', '.join(METHODS)}"
+            f"there is no method {name!r}", remedy=f"Known methods: {', '.join(methods)}"
         )
-    return method
+    return methods[name]

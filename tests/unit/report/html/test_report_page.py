@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from tests.unit.report.html.labelled_graphs import Named, build_labelled, make_recorded
 from tests.unit.report.html.parsed_page import ParsedPage, parse_page
-from tests.verbalizations import make_said, make_verbalization
+from tests.verbalizations import PAIR, make_said, make_verbalization
 
 from clerp.config import resolve_settings
 from clerp.errors import GraphError
@@ -251,15 +251,20 @@ def make_hostile(number: int, text: str) -> RecordedGraph:
 
 
 def test_what_an_nla_says_is_told_with_its_signals_and_as_no_label():
-    said = make_verbalization(proposal="cities", method="baez")
+    said = make_verbalization(proposal="say 'Rome'", method="baez")
     record = {"verbalization": said.to_record()}
     named = Named(0, 1, "obscure", "", "needs_review", "obscure", record=record)
     gone = FeatureVerbalization.decline(FeatureId(1, 1), "example", "made for another model")
     other = Named(1, 1, "obscure", "", "needs_review", record={"verbalization": gone.to_record()})
     page = render([make_recorded([named, other])])
     for part in (
-        "NLA experimental suggestive all agree; thresholds checked on a toy",
-        "made of it cities baez, no label",
+        "NLA experimental suggestive all agree; thresholds checked on a toy "
+        f"{PAIR}; given: the residual at the peaks of its examples",
+        "2 more texts of the same",
+        "cut off at 200 tokens",
+        "A city is named. made at 4 of 5, of inactive 0 of 8",
+        "1 of places where it is off 0.0-3 at ' the' A recipe.",
+        "made of it say 'Rome' baez, no label",
         'It names "Paris" at the end.',
         "rank its own residual comes 2. of 64 control: by chance 32.5.",
         "NLA experimental not available: made for another model",

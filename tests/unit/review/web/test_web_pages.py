@@ -94,7 +94,7 @@ def test_nothing_of_what_is_proposed_is_in_a_page_that_is_judged_blind(
 def test_what_an_nla_says_is_shown_with_its_signals_and_as_nothing_that_was_checked(
     session: FakeSession, visitor: Visitor
 ):
-    said = make_verbalization(proposal="cities", method="baez")
+    said = make_verbalization(proposal="say 'Rome'", method="baez")
     proposal = make_proposal(label="", verbalized=view_verbalization(said))
     page = _show(session, visitor, snapshot=make_snapshot(proposal=proposal))
     text = unescape(find_text(page))
@@ -102,12 +102,14 @@ def test_what_an_nla_says_is_shown_with_its_signals_and_as_nothing_that_was_chec
         "What an NLA says experimental",
         "org/nla-small@0123456789ab of org/small, layer 3",
         "suggestive all agree; thresholds checked on a toy",
-        "Made of it, no label: cities baez",
+        "Made of it, no label: say 'Rome' baez",
         "0.0 at ' Paris', activation 8.25 It names \"Paris\" at the end.",
         "so : predicted, not quoted.",
         "2 more texts of the same",
         "cut off at 200 tokens",
-        "Said where it fires and not where it is off: A city is named.",
+        "Said where it fires and not where it is off: A city is named. made at 4 of 5, of inactive "
+        "0 of 8",
+        "1 of places where it is off 0.0-3 at ' the' A recipe.",
         "reconstruction explains 0.62 of the variance",
         "with residuals that the texts are not about -0.75",
         "rank its own residual comes 2. of 64",
@@ -115,6 +117,7 @@ def test_what_an_nla_says_is_shown_with_its_signals_and_as_nothing_that_was_chec
     ):
         assert part in text, part
     assert '<span class="predicted" title="predicted, not quoted">&#34;Paris&#34;</span>' in page
+    assert '<span class="predicted" title="predicted, not quoted">&#39;Rome&#39;</span>' in page
     # What it says can be typed by a person and not be accepted.
     assert 'data-act="accept"' not in page
 

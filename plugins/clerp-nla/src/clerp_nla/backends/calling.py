@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import msgspec
 
-from clerp.errors import EvidenceError, VerbalizerError
+from clerp.errors import EvidenceError, ExhaustedError, VerbalizerError
 from clerp.remote import Answer, Client, Patience
 from clerp.remote.address import check_base, show
 
@@ -142,7 +142,7 @@ class Line:
                 remedy=f"Set {self.server.key_name} to the server's key",
             )
         if answer.status == LIMITED:
-            raise VerbalizerError(
+            raise ExhaustedError(
                 "the requests of this hour are used up (429)",
                 where=where,
                 remedy="Run the same command again in an hour: what was said is kept",

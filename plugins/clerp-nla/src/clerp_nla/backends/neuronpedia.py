@@ -7,6 +7,7 @@ served again, so that a second sample of it is the first.
 import hashlib
 import os
 import re
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +21,9 @@ from clerp.verbalizers import (
     Passage,
     Sampling,
 )
+from clerp.verbalizers.text_groups import group_passages
 from clerp_nla.backends.calling import Line, Server
+from clerp_nla.backends.pace import Pace
 from clerp_nla.backends.server import read_description
 from clerp_nla.backends.tokens import is_same_token
 from clerp_nla.matching.names import is_same_model
@@ -29,11 +32,7 @@ MOST_CHARS = 16_384
 """Of a text."""
 MOST_PLACES = 16
 """Of one request."""
-PER_HOUR = 120
-"""Requests from one address of the network."""
-AT_ONCE = 20
-"""Requests that do not wait for their turn; small runs have no more."""
-SECONDS_BETWEEN = 3600 / (PER_HOUR - AT_ONCE)
+UNTESTED = "the public pair was not tested on residuals of ordinary text"
 
 _HOME = "https://www.neuronpedia.org"
 _KEY = "NEURONPEDIA_API_KEY"
@@ -81,25 +80,6 @@ class _Explained:
 
 
 @dataclass(slots=True)
-class Pace:
-    """Turns for requests: some at once, then one at a time, never more than the hour allows."""
-
-    clock: Callable[[], float] = time.monotonic
-    n_free: int = AT_ONCE
-    next_turn: float = 0.0
-
-    def find_wait(self) -> float:
-        """Take a turn and return the seconds until it comes."""
-        if self.n_free:
-            self.n_free -= 1
-            return 0.0
-        now = self.clock()
-        turn = max(now, self.next_turn)
-        self.next_turn = turn + SECONDS_BETWEEN
-        return turn - now
-
-
-@dataclass(slots=True)
 class NeuronpediaVerbalizer:
     """A `PassageVerbalizer` at Neuronpedia.
 
@@ -109,7 +89,7 @@ class NeuronpediaVerbalizer:
     Args:
         source: `MODEL/SOURCE`; empty takes what there is for the graph's model.
         sleep: Waits so many seconds.
-        pace: Turns.
+        clock: Seconds since 1970, for turns.
 
     Raises:
         UsageError: The source or the address cannot be used.
@@ -117,9 +97,12 @@ class NeuronpediaVerbalizer:
 
     source: str = ""
     sleep: Callable[[float], None] | None = None
-    pace: Pace = field(default_factory=Pace)
+    clock: Callable[[], float] = time.time
     name: str = field(init=False)
     _server: Server = field(init=False)
+    _pace: Pace = field(init=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
+    """One text at a time: what was learned of the start token, and turns, are for the next one."""
     _found: _Source | None = field(default=None, init=False)
     _shift: int = field(default=0, init=False)
     """Tokens that the server puts in front of a text, as far as it is known."""
@@ -140,6 +123,12 @@ class NeuronpediaVerbalizer:
             stops_at_limit=True,
             sleep=self.sleep,
         )
+        self._pace = Pace(self._server.base, self.clock)
+
+    @property
+    def setting(self) -> str:
+        """Where it is."""
+        return self._server.base
 
     def check(self, claim: ModelClaim) -> PairIdentity:
         """Find the source for a model.
@@ -164,7 +153,12 @@ class NeuronpediaVerbalizer:
         if found.layerNum < 0:
             raise VerbalizerError(f"no layer {found.layerNum}", where=self._server.where)
         return PairIdentity(
-            f"neuronpedia:{found.name}", _sum_up(found), found.modelId, found.layerNum, d_model=0
+            f"neuronpedia:{found.name}",
+            _sum_up(found),
+            found.modelId,
+            found.layerNum,
+            d_model=0,
+            untested=UNTESTED,
         )
 
     async def explain(
@@ -184,9 +178,10 @@ class NeuronpediaVerbalizer:
         self, line: Line, passages: Sequence[Passage], sampling: Sampling
     ) -> list[Explained | Missed]:
         said: dict[int, Explained | Missed] = {}
-        for group in _group(passages):
+        for group in group_passages(passages, MOST_PLACES):
             texts = [passages[place] for place in group]
-            found = _Group(self, line, sampling, texts).explain()
+            with self._lock:
+                found = _Group(self, line, sampling, texts).explain()
             said |= dict(zip(group, found, strict=True))
         return [said[place] for place in range(len(passages))]
 
@@ -254,7 +249,7 @@ class _Group:
             "positions": sorted(set(places)),
             "temperature": self.sampling.temperature,
         }
-        if seconds := self.verbalizer.pace.find_wait():
+        if seconds := self.verbalizer._pace.find_wait():
             self.line.sleep(seconds)
         told = self.line.post_unless_refused(
             "/api/nla/explain", body, _Explained, max_bytes=_ANSWER_BYTES
@@ -299,28 +294,6 @@ def open_neuronpedia(argument: str) -> NeuronpediaVerbalizer:
         UsageError: The argument is neither.
     """
     return NeuronpediaVerbalizer(argument)
-
-
-def _group(passages: Sequence[Passage]) -> list[list[int]]:
-    """Put passages together that are the beginning of another one, the longest first."""
-    groups: list[list[int]] = []
-    longest_first = sorted(range(len(passages)), key=lambda i: (-len(passages[i].text), i))
-    for place in longest_first:
-        passage = passages[place]
-        fitting = (
-            group
-            for group in groups
-            if len(group) < MOST_PLACES
-            and passage.n_tokens is not None
-            and passages[group[0]].n_tokens is not None
-            and passages[group[0]].text.startswith(passage.text)
-        )
-        found = next(fitting, None)
-        if found is None:
-            groups.append([place])
-        else:
-            found.append(place)
-    return groups
 
 
 def _sum_up(source: _Source) -> str:

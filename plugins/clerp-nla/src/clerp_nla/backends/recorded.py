@@ -89,6 +89,11 @@ class RecordedVectors:
     name: str
     """That of the verbalizer that was recorded, said to be so."""
 
+    @property
+    def setting(self) -> str:
+        """Which pair it is of: several recordings may have one name."""
+        return str(self.recording.head.pair)
+
     def check(self, claim: ModelClaim) -> PairIdentity:
         """Return the pair that was recorded.
 
@@ -159,6 +164,11 @@ class RecordedPassages:
     recording: _Recording
     name: str
     """That of the verbalizer that was recorded, said to be so."""
+
+    @property
+    def setting(self) -> str:
+        """Which pair it is of: several recordings may have one name."""
+        return str(self.recording.head.pair)
 
     def check(self, claim: ModelClaim) -> PairIdentity:
         """Return the pair that was recorded.

@@ -6,7 +6,7 @@ whole one, and scores one text with one vector at a time.
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from jaxtyping import Float32
@@ -35,6 +35,7 @@ MOST_DESCRIBED_CHARS = 8_192
 MOST_TOKENS = 4_096
 """Of a passage that is read."""
 NO_EMPTY = "this server always puts a vector in"
+UNTESTED = "the server's pair was not tested on residuals of ordinary text"
 N_TEXTS, N_PLACES = 32, 4
 """Texts of which reference vectors are read, and places of each."""
 FIRST_PLACE = 10
@@ -89,6 +90,8 @@ class ServerVerbalizer:
     base: str
     sleep: Callable[[float], None] | None = None
     name: str = "nla-server"
+    asks_one_by_one: bool = field(default=True, init=False)
+    """A text that is scored, and a passage that is read, is a request or more of its own."""
     _server: Server = field(init=False)
     _pair: PairIdentity | None = field(default=None, init=False)
 
@@ -97,18 +100,24 @@ class ServerVerbalizer:
         headers = {"X-Secret-Key": key} if key else {}
         self._server = Server(self.base, headers, key_name=_KEY, sleep=self.sleep)
 
+    @property
+    def setting(self) -> str:
+        """Where it is: several servers have one name."""
+        return self.base
+
     def check(self, claim: ModelClaim) -> PairIdentity:
         """Ask which pair it is.
 
-        What it serves is not tried on reference residuals: a layer or scale that is wrong there
-        shows in the reconstruction of each feature.
+        What it serves is not tried on residuals of ordinary text, and the identity says so.
 
         Raises:
             NotAvailableError: It is for another model, or lacks a part.
             VerbalizerError: It does not answer, or not as documented.
         """
         health = self._server.run_here(lambda line: line.get("/", Health, max_bytes=_SMALL_BYTES))
-        self._pair = identify(health, claim, self._server.where)
+        pair = identify(health, claim, self._server.where)
+        texts = f"{load_reference_texts(None, N_TEXTS).name}, {N_PLACES} places of {N_TEXTS}"
+        self._pair = replace(pair, reference=texts, untested=UNTESTED)
         return self._pair
 
     async def extract(self, passages: Sequence[Passage]) -> list[Extraction | Missed]:
@@ -239,7 +248,7 @@ def open_server(argument: str) -> ServerVerbalizer:
 
 def read_description(description: str) -> Verbalization:
     """Make a verbalization of what a server says was said."""
-    text = description.removeprefix("<explanation>").removesuffix("</explanation>").strip()
+    text = description.strip().removeprefix("<explanation>").removesuffix("</explanation>").strip()
     return Verbalization(text, description, "" if text else "empty")
 
 

@@ -1,4 +1,8 @@
-"""Evaluate the signals of trust on a tiny pair: `python -m clerp_nla.evaluation PAIR`."""
+"""Evaluate the signals of trust on a tiny pair: `python -m clerp_nla.evaluation PAIR`.
+
+It ends with exit code 1 where a control is trusted, or where what is suggestive is true no more
+often than what is weak.
+"""
 
 import argparse
 import asyncio
@@ -10,7 +14,7 @@ from rich.console import Console
 from clerp.errors import ClerpError
 from clerp.plugins import find
 from clerp_nla.evaluation.running import evaluate
-from clerp_nla.evaluation.tables import render, write_markdown
+from clerp_nla.evaluation.tables import list_failures, render, write_markdown
 from clerp_nla.local import open_local
 
 REPORTED = 20
@@ -35,6 +39,8 @@ def main() -> None:
     Console().print(render(measured))
     if given.out is not None:
         given.out.write_text(write_markdown(measured), encoding="utf-8")
+    if failed := list_failures(measured):
+        parser.exit(1, "".join(f"not as asked: {line}\n" for line in failed))
 
 
 if __name__ == "__main__":

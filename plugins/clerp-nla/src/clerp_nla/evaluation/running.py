@@ -19,8 +19,8 @@ CLAIM = ModelClaim(model=BASE, transcoders="")
 CONDITIONS: tuple[Condition, ...] = get_args(Condition)
 _SAMPLES = 4
 _POOL = 512
-_ITEMS, _OTHERS = 1, 2
-"""Added to the seed: other documents for each use."""
+_ITEMS, _OTHERS = 9_999, 9_998
+"""Of the 10,000 document seeds of each seed; its features have the first ones."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,9 +55,9 @@ async def evaluate(
     """
     identity = verbalizer.check(CLAIM)
     sampling = Sampling(SAMPLING.temperature, SAMPLING.max_new_tokens, seed)
-    places = choose_places(write_documents(n_items, 10_000 * (seed + _ITEMS) - 1), seed)
+    places = choose_places(write_documents(n_items, 10_000 * seed + _ITEMS), seed)
     items = await measure_items(places, verbalizer, embedder, sampling, n_samples=_SAMPLES)
-    others = choose_places(write_documents(_POOL, 10_000 * (seed + _OTHERS) - 1), seed)
+    others = choose_places(write_documents(_POOL, 10_000 * seed + _OTHERS), seed)
     found = await verbalizer.extract([place.passage for place in others])
     pool = np.stack([one.vector for one in found if isinstance(one, Extraction)])
     known = plant_features(seed) if features is None else features

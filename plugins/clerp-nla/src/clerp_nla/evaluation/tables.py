@@ -17,6 +17,8 @@ from clerp_nla.evaluation.running import Evaluation
 from clerp_nla.training.explaining import ClaimKind
 
 _STATUSES: tuple[Status, ...] = get_args(Status)
+MOST_ABOVE = 0.05
+"""Share of the features of a control that may come out above weak."""
 TOY = (
     "A toy: a pair taught by imitation alone, on a made-up grammar. The figures say how signals "
     "behave where the truth is known, and nothing of any released pair or real model."
@@ -41,6 +43,27 @@ def list_sections(evaluation: Evaluation) -> list[Section]:
         _tell_statuses(evaluation.asked["as it is"]),
         _tell_controls(evaluation),
     ]
+
+
+def list_failures(evaluation: Evaluation) -> list[str]:
+    """Say in a line each what is not as asked: a control is trusted, or a status means nothing.
+
+    Shares are taken as they are, without their intervals.
+    """
+    usual, failed = evaluation.asked["as it is"], list[str]()
+    for condition, asked in evaluation.asked.items():
+        above = _share_above_weak(asked)
+        if condition != "as it is" and above is not None and above.value > MOST_ABOVE:
+            failed.append(f"{condition}: {above.value:.1%} above weak, more than {MOST_ABOVE:.0%}")
+    high, low = (_share_headlines(usual, status) for status in ("suggestive", "weak"))
+    if high is None:
+        failed.append("nothing is suggestive")
+    elif low is not None and high.value <= low.value:
+        failed.append(
+            f"commonest claims: {high.value:.0%} of the suggestive are true, no more than "
+            f"{low.value:.0%} of the weak"
+        )
+    return failed
 
 
 def render(evaluation: Evaluation) -> RenderableType:
@@ -111,10 +134,10 @@ def _tell_statuses(asked: Sequence[Asked]) -> Section:
     rows: list[tuple[str, ...]] = []
     for status in _STATUSES:
         those = [one for one in asked if one.status == status]
-        headlines = np.array([c.is_true for one in those if (c := one.headline)], dtype=np.bool_)
         kept = np.array([true for one in those for true in one.kept], dtype=np.bool_)
         about = [f"{sum(o.known.planted.theme.about == a for o in those)}" for a in _THEMES]
-        shares = (_write_share(share(headlines)), _write_share(share(kept)))
+        headlines = _share_headlines(asked, status)
+        shares = (_write_share(headlines), _write_share(share(kept)))
         rows.append((status, str(len(those)), *about, *shares))
     return Section(
         "Status: share of true claims",
@@ -137,14 +160,22 @@ def _tell_controls(evaluation: Evaluation) -> Section:
     rows: list[tuple[str, ...]] = []
     for condition, asked in evaluation.asked.items():
         counts = [sum(one.status == status for one in asked) for status in _STATUSES]
-        above = np.array([one.status == "suggestive" for one in asked])
-        rows.append((condition, *map(str, counts), _write_share(share(above))))
+        rows.append((condition, *map(str, counts), _write_share(_share_above_weak(asked))))
     return Section(
         "What must not be trusted: features by status",
         ("", *_STATUSES, "above weak"),
         tuple(rows),
-        "Asked: at most 5 % above weak in all but the first row.",
+        f"Asked: at most {MOST_ABOVE:.0%} above weak in all but the first row.",
     )
+
+
+def _share_headlines(asked: Sequence[Asked], status: Status) -> Share | None:
+    headlines = [c.is_true for one in asked if one.status == status and (c := one.headline)]
+    return share(np.array(headlines, dtype=np.bool_))
+
+
+def _share_above_weak(asked: Sequence[Asked]) -> Share | None:
+    return share(np.array([one.status == "suggestive" for one in asked], dtype=np.bool_))
 
 
 def _write_ranked(ranked: Ranked | None) -> str:

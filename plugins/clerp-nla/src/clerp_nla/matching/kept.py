@@ -1,5 +1,7 @@
 """Self-tests that were passed, kept in clerp's cache: three models are much to load for one."""
 
+import torch
+import transformers
 from pydantic import TypeAdapter, ValidationError
 
 from clerp.errors import EvidenceError
@@ -15,7 +17,8 @@ def find_kept(key: str) -> SelfTest | None:
     """Return a test that was passed; None if there is none.
 
     Args:
-        key: All that decides it: weights, texts, precision.
+        key: All that decides it but the versions of torch and transformers: weights, texts, device,
+            precision.
 
     Raises:
         EvidenceError: The cache cannot be read, or holds something else there.
@@ -43,4 +46,6 @@ def keep(key: str, passed: SelfTest) -> None:
 
 
 def _name(key: str) -> str:
-    return f"nla-self-test/{_REVISION}/{key}"
+    # The libraries that ran the models decide it too.
+    versions = f"torch-{torch.__version__}/transformers-{transformers.__version__}"
+    return f"nla-self-test/{_REVISION}/{versions}/{key}"

@@ -1,7 +1,8 @@
 """Folders of models and tokenizers, loaded by transformers: safetensors only, no code of theirs."""
 
 import json
-from collections.abc import Collection, Generator, Mapping
+import re
+from collections.abc import Collection, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
@@ -18,12 +19,27 @@ from clerp.errors import InputError, UsageError
 CONFIG = "config.json"
 TOKENIZER_CONFIG = "tokenizer_config.json"
 ADAPTER_CONFIG = "adapter_config.json"
+WEIGHTS = "model.safetensors"
+INDEX = f"{WEIGHTS}.index.json"
 DTYPES = (torch.float32, torch.bfloat16)
 
 _NOTHING: Mapping[str, object] = MappingProxyType({})
 _SILENCE = 50  # logging.CRITICAL
 _MAX_BYTES = 32 * 2**20
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+# A file of the folder itself: others would be read from elsewhere, or by torch.load.
+_SHARD = re.compile(r"[\w.-]+\.safetensors", re.ASCII)
+# Under keys with this word, transformers takes names of code on the Hub, which it fetches and runs.
+_CODE, _OWN_CODE = "implementation", ("eager", "sdpa")
+# Far above all published models. A model is built to its sizes before its weights are looked at.
+_LARGEST = {
+    **dict.fromkeys(("num_hidden_layers", "num_layers", "n_layers", "n_layer"), 512),
+    **dict.fromkeys(("hidden_size", "d_model", "n_embd", "head_dim"), 2**16),
+    **dict.fromkeys(("intermediate_size", "ffn_dim", "n_inner"), 2**20),
+    **dict.fromkeys(("num_attention_heads", "num_key_value_heads", "n_head"), 2**12),
+    **dict.fromkeys(("num_experts", "num_local_experts", "n_routed_experts"), 2**12),
+    "vocab_size": 2**22,
+}
 # What transformers, tokenizers and safetensors raise for files that are not what they should be.
 _BROKEN = (
     OSError,
@@ -44,7 +60,8 @@ def read_config(folder: Path, name: str = CONFIG) -> Mapping[str, object]:
     """Read a JSON object of a checkpoint.
 
     Raises:
-        InputError: There is none.
+        InputError: There is none; or it is a model's configuration that names code or weights of
+            another place, or sizes that no model has.
     """
     path = folder / name
     try:
@@ -59,14 +76,55 @@ def read_config(folder: Path, name: str = CONFIG) -> Mapping[str, object]:
         raise InputError("not JSON", where=str(path)) from fault
     if not isinstance(content, dict):
         raise InputError(f"no JSON object of at most {_MAX_BYTES:,} bytes", where=str(path))
-    return cast(Mapping[str, object], content)
+    config = cast(Mapping[str, object], content)
+    if name == CONFIG:
+        for key, value in _list_entries(config):
+            _check_entry(key, value, path)
+    return config
+
+
+def _list_entries(content: object) -> Iterator[tuple[str, object]]:
+    """List the entries of all objects, at every depth."""
+    waiting = [content]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            entries = cast(Mapping[str, object], value)
+            yield from entries.items()
+            waiting += entries.values()
+        elif isinstance(value, list):
+            waiting += cast(list[object], value)
+
+
+def _check_entry(key: str, value: object, path: Path) -> None:
+    shown = str(value)[:60]
+    if _CODE in key and not isinstance(value, bool | None) and value not in _OWN_CODE:
+        raise InputError(
+            f"{key}: {shown!r} may be code of another place; clerp runs {' and '.join(_OWN_CODE)}",
+            where=str(path),
+            remedy="Take the entry out",
+        )
+    if key == "transformers_weights" and value is not None:
+        raise InputError(
+            f"{key}: {shown!r}; weights are read from {WEIGHTS} or {INDEX} only", where=str(path)
+        )
+    if key == "quantization_config" and value is not None:
+        raise InputError(
+            "quantization_config: quantised weights move vectors; clerp takes them whole",
+            where=str(path),
+            remedy="Take the checkpoint in bfloat16 or float32",
+        )
+    most = _LARGEST.get(key)
+    if most is not None and isinstance(value, int | float) and not value <= most:
+        raise InputError(f"{key}: {shown} is more than {most:,}", where=str(path))
 
 
 def check_folder(folder: Path) -> None:
     """Say that a folder holds a whole model whose weights are safetensors.
 
     Raises:
-        InputError: There are pickled weights, a LoRA adapter or quantised weights instead.
+        InputError: There are pickled weights, a LoRA adapter or quantised weights instead, or
+            weights outside it.
     """
     if (folder / ADAPTER_CONFIG).exists():
         raise InputError(
@@ -74,14 +132,11 @@ def check_folder(folder: Path) -> None:
             where=str(folder),
             remedy="Merge it into its base model and save that as safetensors",
         )
-    config = read_config(folder)
-    if config.get("quantization_config") is not None:
-        raise InputError(
-            "quantization_config: quantised weights move vectors; clerp takes them whole",
-            where=str(folder / CONFIG),
-            remedy="Take the checkpoint in bfloat16 or float32",
-        )
-    if any(path.name != HEAD for path in folder.glob("*.safetensors")):
+    read_config(folder)
+    if (folder / INDEX).exists():
+        _check_index(folder)
+        return
+    if (folder / WEIGHTS).is_file():
         return
     pickled = sorted(path.name for kind in _PICKLES for path in folder.glob(kind))
     if pickled:
@@ -90,7 +145,23 @@ def check_folder(folder: Path) -> None:
             where=str(folder),
             remedy="Save them as safetensors on a machine where you trust them",
         )
-    raise InputError("no weights (*.safetensors)", where=str(folder))
+    raise InputError(f"no weights ({WEIGHTS} or {INDEX})", where=str(folder))
+
+
+def _check_index(folder: Path) -> None:
+    where = str(folder / INDEX)
+    shards = read_config(folder, INDEX).get("weight_map")
+    if not isinstance(shards, dict) or not shards:
+        raise InputError("weight_map: names no file of weights", where=where)
+    for shard in cast(Mapping[str, object], shards).values():
+        if not isinstance(shard, str) or not _SHARD.fullmatch(shard) or shard == HEAD:
+            raise InputError(
+                f"weight_map: {str(shard)[:60]!r} is no safetensors file of this folder",
+                where=where,
+                remedy="Save the weights as safetensors on a machine where you trust them",
+            )
+        if not (folder / shard).is_file():
+            raise InputError(f"no {shard}, which {INDEX} names", where=str(folder))
 
 
 HEAD = "value_head.safetensors"

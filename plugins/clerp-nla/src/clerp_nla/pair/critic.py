@@ -155,6 +155,12 @@ def read_critic_sidecar(folder: Path) -> Sidecar:
 def _check_shape(sidecar: Sidecar, folder: Path) -> None:
     config = read_config(folder)
     where = str(folder / CONFIG)
+    if "hidden_size" not in config and "text_config" in config:
+        raise InputError(
+            "text_config: a model of more than text; clerp reads critics that are of text alone",
+            where=where,
+            remedy="Save its language model as a model of its own",
+        )
     # Before anything of that size is made.
     if (width := config.get("hidden_size")) != sidecar.d_model:
         raise InputError(

@@ -12,7 +12,9 @@ from clerp.errors import InputError, UsageError, VerbalizerError
 
 ACTOR, CRITIC = "av", "ar"
 
-_REFERENCE = re.compile(r"[\w.-]+/[\w.-]+")
+_REFERENCE = re.compile(
+    r"(?P<name>[\w.-]+/[\w.-]+)(@(?P<actor>[\w.-]+)(\+(?P<critic>[\w.-]+))?)?", re.ASCII
+)
 # No code and no pickles; of a critic the value head is a safetensors file too.
 _FILES = ("*.json", "*.jinja", "*.model", "*.safetensors", "*.txt", "nla_meta.yaml")
 _CHUNK = 2**20
@@ -40,7 +42,8 @@ def find_place(place: str) -> Place:
     """Find a pair, and fetch it from the Hub where it is no folder.
 
     `owner/name` stands for the repositories `owner/name-av` and `owner/name-ar`, as the released
-    pairs are called.
+    pairs are called. After an `@` comes a branch, tag or commit of both, or the actor's and the
+    critic's with a `+` between them, as records have the commits of a pair.
 
     Raises:
         UsageError: It is neither a folder nor a name on the Hub.
@@ -57,21 +60,28 @@ def find_place(place: str) -> Place:
                     where=str(folder),
                 )
         return Place(folder.name, folder / ACTOR, folder / CRITIC, folder)
-    if not _REFERENCE.fullmatch(place):
+    found = _REFERENCE.fullmatch(place)
+    if not found:
         raise UsageError(
-            "neither a folder nor OWNER/NAME",
+            "neither a folder nor OWNER/NAME or OWNER/NAME@REVISION",
             where=place,
             remedy=f"Name a folder with {ACTOR}/ and {CRITIC}/, or a pair on HuggingFace without "
             f"its ending -{ACTOR}: kitft/nla-qwen2.5-7b-L20",
         )
-    actor, critic = (fetch_repository(f"{place}-{half}") for half in (ACTOR, CRITIC))
+    name, revision = found["name"], found["actor"]
+    actor = fetch_repository(f"{name}-{ACTOR}", revision)
+    critic = fetch_repository(f"{name}-{CRITIC}", found["critic"] or revision)
     return Place(place, actor, critic, None, (actor.name, critic.name))
 
 
-def fetch_repository(repository: str) -> Path:
+def fetch_repository(repository: str, revision: str | None = None) -> Path:
     """Fetch what is still missing of a model, or return what is here if nobody answers.
 
     Neither code nor pickles are fetched. The folder is called by its commit.
+
+    Args:
+        repository: Its name.
+        revision: Branch, tag or commit; None takes the newest commit.
 
     Raises:
         VerbalizerError: There is nothing here, or a file cannot be fetched.
@@ -80,7 +90,11 @@ def fetch_repository(repository: str) -> Path:
     from huggingface_hub import snapshot_download
 
     fetch = partial(
-        snapshot_download, repository, allow_patterns=list(_FILES), ignore_patterns=["*/*"]
+        snapshot_download,
+        repository,
+        revision=revision,
+        allow_patterns=list(_FILES),
+        ignore_patterns=["*/*"],
     )
     with _explaining(repository):
         try:

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerFast
 
 from clerp.errors import InputError
@@ -28,16 +27,18 @@ def write_actor_prompt(
     adding any. Rendering and cutting in one call splits some markers in transformers 5.
 
     Raises:
-        InputError: The marker is not there once between its neighbours, or the start token is there
-            twice or not at all: the sidecar and the tokenizer do not belong together.
+        InputError: The chat template fails; or the marker is not there once between its neighbours,
+            or the start token is there twice or not at all: the sidecar and the tokenizer do not
+            belong together.
     """
     content = sidecar.template.replace(MARKER_PLACE, sidecar.injection_char)
     try:
         rendered = tokenizer.apply_chat_template(
             [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
         )
-    except (ValueError, TypeError, TemplateError) as fault:
-        reason = " ".join(str(fault).split())[:200]
+    # The template is a small program of the checkpoint's, which can fail in any way.
+    except Exception as fault:
+        reason = " ".join(str(fault).split())[:200] or type(fault).__name__
         raise InputError(
             f"its chat template cannot be rendered: {reason}", where=str(folder)
         ) from fault

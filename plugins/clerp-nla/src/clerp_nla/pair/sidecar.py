@@ -1,7 +1,7 @@
 """What a checkpoint says of itself: `nla_meta.yaml`, versions 1 and 2 of the released layout."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, cast
@@ -28,11 +28,19 @@ _ROLES: dict[str, Role] = {
     "critic": "ar",
     "reconstructor": "ar",
 }
-# Words by which other layouts say how the vector gets in. This one has none: it replaces.
-_WAYS = ("mode", "method", "type", "layer", "block", "site", "hook")
+# All that this layout says of how the vector gets in; other layouts use other words for other ways.
+_OF_MARKER = (
+    "injection_scale",
+    "injection_char",
+    "injection_token_id",
+    "injection_left_neighbor_id",
+    "injection_right_neighbor_id",
+)
+_REPLACES: InjectionMode = "replace_embedding"
 
 _Count = Annotated[int, Field(ge=0, lt=2**31)]
 _Scale = float | str | None
+_Container = Mapping[str, object] | Sequence[object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +53,6 @@ class Sidecar:
     """K: the block whose output the pair is about. An old actor may not say it; a critic does."""
     injection_scale: float | None
     """Norm of the vector that replaces the marker's embedding; None for a critic."""
-    mse_scale: float | None
-    """Norm to which training brought both sides; cosines do not need it."""
     injection_char: str
     injection_token_id: int
     left_neighbor_id: int
@@ -56,7 +62,8 @@ class Sidecar:
     template: str
     """Of this half's prompt, with one place for the marker or the text."""
     base_checkpoint: str
-    injection_mode: InjectionMode = "replace_embedding"
+    injection_mode: InjectionMode
+    """The one that clerp knows; files that say another are refused."""
 
 
 class _Foreign(BaseModel):
@@ -67,7 +74,6 @@ class _Foreign(BaseModel):
 
 class _Extraction(_Foreign):
     injection_scale: _Scale = None
-    mse_scale: _Scale = None
 
 
 class _Tokens(_Foreign):
@@ -94,6 +100,7 @@ class _File(_Foreign):
     schema_version: int = 1
     role: Literal["av", "actor", "verbalizer", "ar", "critic", "reconstructor"]
     base_checkpoint: Annotated[str, Field(min_length=1, max_length=1000)]
+    injection_mode: InjectionMode | None = None
     d_model: Annotated[int, Field(ge=1, lt=2**20)]
     extraction: _Extraction
     tokens: _Tokens
@@ -131,7 +138,6 @@ def read_sidecar(folder: Path) -> Sidecar:
         d_model=file.d_model,
         layer=_find_layer(file, role, path),
         injection_scale=_find_injection_scale(file, role, path),
-        mse_scale=_resolve(file.extraction.mse_scale, file.d_model, "mse_scale", path),
         injection_char=file.tokens.injection_char,
         injection_token_id=file.tokens.injection_token_id,
         left_neighbor_id=file.tokens.injection_left_neighbor_id,
@@ -139,6 +145,7 @@ def read_sidecar(folder: Path) -> Sidecar:
         suffix_ids=file.tokens.critic_suffix_ids or (),
         template=_find_template(file, role, path),
         base_checkpoint=file.base_checkpoint,
+        injection_mode=file.injection_mode or _REPLACES,
     )
 
 
@@ -177,27 +184,39 @@ def _refuse_data_set(content: Mapping[str, object], path: Path) -> None:
 
 
 def _refuse_other_ways(content: Mapping[str, object], path: Path) -> None:
-    sections = {"": content}
-    for name in ("extraction", "tokens", "injection"):
-        section = content.get(name)
-        if isinstance(section, dict):
-            sections[f"{name}."] = cast(Mapping[str, object], section)
-    said = {
-        f"{prefix}{key}": section[key]
-        for prefix, section in sections.items()
-        for key in (*(f"injection_{way}" for way in _WAYS), *(_WAYS * (prefix == "injection.")))
-        if section.get(key) is not None
-    }
-    if isinstance(content.get("injection"), str):
-        said["injection"] = content["injection"]
-    for key, value in said.items():
-        if value != "replace_embedding":
-            raise InputError(
-                f"{key}: {str(value)[:60]!r} is another way of putting the vector in than clerp's "
-                "(replace_embedding)",
-                where=str(path),
-                remedy="Run the pair behind a server that knows it, and name that server",
-            )
+    told = content.get("format")
+    said = [("format", told)] if told not in (None, "nla", "nla_model") else []
+    said += [(key, value) for key, value in _list_ways(content) if value != _REPLACES]
+    if said:
+        key, value = said[0]
+        raise InputError(
+            f"{key}: {str(value)[:60]!r} is another way of putting the vector in than clerp's "
+            f"({_REPLACES})",
+            where=str(path),
+            remedy="Run the pair behind a server that knows it, and name that server",
+        )
+
+
+def _list_ways(content: Mapping[str, object]) -> Iterator[tuple[str, object]]:
+    """List what a file says, at whatever depth, of how the vector gets in."""
+    waiting: list[tuple[str, object]] = [("", content)]
+    # YAML can name one part from several places, and from within itself.
+    seen: set[tuple[int, bool]] = set()
+    while waiting:
+        name, value = waiting.pop()
+        is_way = "inject" in name.lower()
+        if isinstance(value, dict | list | tuple) and value:
+            if (id(value), is_way) not in seen:
+                seen.add((id(value), is_way))
+                waiting += _list_parts(name, cast(_Container, value))
+        elif is_way and name.rpartition(".")[2] not in _OF_MARKER and value is not None:
+            yield name.removeprefix("."), value
+
+
+def _list_parts(name: str, value: _Container) -> Iterator[tuple[str, object]]:
+    if isinstance(value, Mapping):
+        return ((f"{name}.{key}", part) for key, part in value.items())
+    return ((name, part) for part in value)
 
 
 def _find_layer(file: _File, role: Role, path: Path) -> int | None:
@@ -217,7 +236,7 @@ def _find_layer(file: _File, role: Role, path: Path) -> int | None:
 
 
 def _find_injection_scale(file: _File, role: Role, path: Path) -> float | None:
-    scale = _resolve(file.extraction.injection_scale, file.d_model, "injection_scale", path)
+    scale = _resolve(file.extraction.injection_scale, file.d_model, path)
     if scale is None and role == "av":
         raise InputError(
             "extraction.injection_scale: the actor does not say at which norm it learned to read "
@@ -228,7 +247,7 @@ def _find_injection_scale(file: _File, role: Role, path: Path) -> float | None:
     return scale
 
 
-def _resolve(scale: _Scale, d_model: int, key: str, path: Path) -> float | None:
+def _resolve(scale: _Scale, d_model: int, path: Path) -> float | None:
     if scale is None or scale in ("raw", "none"):
         return None
     if scale == "sqrt_d_model":
@@ -239,7 +258,8 @@ def _resolve(scale: _Scale, d_model: int, key: str, path: Path) -> float | None:
         value = math.nan
     if not 0 < value < 1e9:
         raise InputError(
-            f"extraction.{key}: {str(scale)[:40]!r} is no norm of a vector", where=str(path)
+            f"extraction.injection_scale: {str(scale)[:40]!r} is no norm of a vector",
+            where=str(path),
         )
     return value
 

@@ -1,6 +1,5 @@
 """Residuals at the ends of passages: the output of block K, by a hook on that block."""
 
-import hashlib
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 BATCH_SIZE = 16
-_N_SAMPLED = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,19 +103,6 @@ class Subject:
                     f"{self.anatomy.longest}"
                 )
         return self._run(cut, batch_size)
-
-    def measure_fingerprint(self) -> str:
-        """Return a sha256 in hex of the model's shape, of its embedding and of the blocks to K.
-
-        Of each matrix it takes up to 4096 numbers at equal distances, in single precision: two
-        revisions of a model differ in some of them, and a copy in another file does not.
-        """
-        digest = hashlib.sha256(repr((self.anatomy, self.layer)).encode())
-        for name, tensor in (("embedding", self._weight), *self._blocks.named_parameters()):
-            flat = tensor.detach().flatten()
-            sample = flat[:: max(1, len(flat) // _N_SAMPLED)].float().cpu().numpy()
-            digest.update(repr((name, tuple(tensor.shape))).encode() + sample.tobytes())
-        return digest.hexdigest()
 
     @property
     def _weight(self) -> Tensor:

@@ -52,7 +52,7 @@ class FiringCheck:
 
         loaded = load_transcoders(transcoders, hooks=None, device=device, dtype=dtype)
         backend = open_backend("nnsight", model, loaded, Placement(device, dtype), 1)
-        self._tokenizer = backend.tokenizer
+        self._tokenizer, self._prefix = backend.tokenizer, backend.prefix
         self._reader = FeatureReader(backend, loaded, list(features))
 
     def confirm(self, feature: FeatureId, passages: Sequence[Passage]) -> list[Passage | Missed]:
@@ -73,13 +73,22 @@ class FiringCheck:
             return []
         from clerp_circuit_tracer.collect.activity import Batch, Row
 
+        rows = [self._begin(row) for row in rows]
         listed = [Row(number, torch.tensor(row)) for number, row in enumerate(rows)]
         lengths = torch.tensor([len(row) for row in rows])
-        batch = Batch(listed, torch.tensor(pad_right(rows, filler=rows[0][0])), lengths, prefix=1)
+        padded = torch.tensor(pad_right(rows, filler=rows[0][0]))
+        batch = Batch(listed, padded, lengths, prefix=len(self._prefix))
         (activity,) = [a for a in self._reader.read(batch) if a.layer == feature.layer]
         of_layer = [f for f in self._reader.features if f.layer == feature.layer]
         column = activity.activations[..., of_layer.index(feature)].cpu()
         return column[torch.arange(len(rows)), lengths - 1].tolist()
+
+    def _begin(self, row: Sequence[int]) -> Sequence[int]:
+        """Put in front of a row what collection puts there: for some models a turn of a chat."""
+        if tuple(row[: len(self._prefix)]) == self._prefix:
+            return row
+        has_start = row[0] == self._tokenizer.bos_token_id
+        return [*self._prefix, *(row[1:] if has_start else row)]
 
 
 def _judge(passage: Passage, activation: float) -> Passage | Missed:

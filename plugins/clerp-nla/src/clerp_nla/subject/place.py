@@ -10,6 +10,7 @@ from clerp_nla.pair.place import fetch_repository, hash_folders
 
 SUBJECT = "subject"
 _REFERENCE = re.compile(r"[A-Za-z0-9_][\w.-]*/[A-Za-z0-9_][\w.-]*", re.ASCII)
+_REVISION = re.compile(r"[\w.-]+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,8 @@ def find_subject(pair_folder: Path | None, base: str, named: str = "") -> Subjec
     Args:
         pair_folder: That holds both halves; its `subject/` comes first.
         base: What the pair calls its model.
-        named: Folder or name on the Hub that the user gave; empty for none.
+        named: Folder or name on the Hub that the user gave, there with `@REVISION` if it is to be
+            one; empty for none.
 
     Raises:
         UsageError: What the user gave is neither.
@@ -56,20 +58,21 @@ def _find_named(named: str, base: str) -> SubjectPlace:
     if folder.is_dir():
         # What its folder is called says nothing of a model; the self-test does.
         return SubjectPlace(folder.resolve(), "")
-    if not _REFERENCE.fullmatch(named):
+    name, at, revision = named.partition("@")
+    if not _REFERENCE.fullmatch(name) or (at and not _REVISION.fullmatch(revision)):
         raise UsageError(
-            "neither a folder nor OWNER/NAME",
+            "neither a folder nor OWNER/NAME or OWNER/NAME@REVISION",
             where=named,
             remedy="Name the model's folder, or the model on HuggingFace",
         )
-    if not is_same_model(named, base):
+    if not is_same_model(name, base):
         raise NotAvailableError(
-            f"the pair was trained on {base!r}, not on {named!r}",
+            f"the pair was trained on {base!r}, not on {name!r}",
             remedy="Name the model that the pair was trained on",
         )
-    return _fetch(named)
+    return _fetch(name, revision or None)
 
 
-def _fetch(repository: str) -> SubjectPlace:
-    folder = fetch_repository(repository)
+def _fetch(repository: str, revision: str | None = None) -> SubjectPlace:
+    folder = fetch_repository(repository, revision)
     return SubjectPlace(folder, folder.name)
