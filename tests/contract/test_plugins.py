@@ -1,5 +1,6 @@
 """Every plugin that is installed, held to the contract of its kind."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -85,6 +86,15 @@ PREPARE: dict[tuple[str, str], Callable[[Path], Case]] = {
     ("sources", "neuronpedia-export"): prepare_export,
 }
 
+NLA_TESTS = Path(__file__).parents[2] / "plugins" / "clerp-nla" / "tests"
+ELSEWHERE: dict[tuple[str, str], Path] = {
+    ("verbalizers", "nla"): NLA_TESTS / "test_local.py",
+    ("verbalizers", "nla-server"): NLA_TESTS / "test_backends_server.py",
+    ("verbalizers", "neuronpedia-nla"): NLA_TESTS / "test_backends_neuronpedia.py",
+    ("verbalizers", "recorded-nla"): NLA_TESTS / "test_backends_recorded.py",
+}
+"""Plugins that need servers or models of their own: the tests that hold them to their contract."""
+
 
 @pytest.fixture(autouse=True)
 def fake_provider(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeLlm]:
@@ -108,7 +118,11 @@ def fake_servers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
         yield
 
 
-PLUGINS = [plugin for plugin in list_registered() if plugin.kind != "commands"]
+PLUGINS = [
+    plugin
+    for plugin in list_registered()
+    if plugin.kind != "commands" and (plugin.kind, plugin.name) not in ELSEWHERE
+]
 
 
 @pytest.mark.parametrize("plugin", PLUGINS, ids=lambda p: f"{p.kind}-{p.name}")
@@ -117,6 +131,13 @@ def test_it_keeps_the_contract(plugin: Registered, tmp_path: Path) -> None:
     case = prepare(tmp_path / "given") if prepare else Case()
     name = f"{plugin.name}:{case.argument}" if case.argument else plugin.name
     check_registered(cast(Kind, plugin.kind), name, **case.given)
+
+
+@pytest.mark.parametrize("named", ELSEWHERE, ids="-".join)
+def test_what_is_held_to_its_contract_elsewhere_is(named: tuple[str, str]) -> None:
+    assert named in {(plugin.kind, plugin.name) for plugin in list_registered()}
+    written = ELSEWHERE[named].read_text("utf-8")
+    assert re.search(r"^    .*\bcheck_(verbalizer|registered)\(", written, re.MULTILINE)
 
 
 def test_the_labeler_of_tier_1_keeps_the_contract_on_real_features() -> None:
