@@ -2,12 +2,13 @@
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clerp.config import Existing
+from clerp.evidence import EvidenceGap, FeatureEvidence
 from clerp.feature import FeatureId
 from clerp.graph import (
     AttributionGraph,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from networkx import MultiDiGraph
 
     from clerp.grouped import GroupedGraph
+    from clerp.report.html.recorded import RecordedGraph
 
 Target = str
 """A target by name: `circuit-tracer`, `neuronpedia`, `neuronpedia:MODEL` or `table`."""
@@ -58,6 +60,10 @@ class LabeledGraph:
     """What models were paid for the labels of all graphs that were labelled together."""
     lost: LostCalls = NOTHING_LOST
     """What they may be owed beside that, for calls of this run that no answer came of."""
+    known: Mapping[FeatureId, FeatureEvidence | EvidenceGap] = field(
+        default_factory=dict[FeatureId, FeatureEvidence | EvidenceGap], repr=False, compare=False
+    )
+    """The evidence that the labels rest on, of the features of all graphs that shared it."""
 
     def __getitem__(self, feature: tuple[int, int] | FeatureId | str) -> LabeledFeature:
         """Return a feature by layer and index, or as it is written (`14_2268`).
@@ -118,12 +124,29 @@ class LabeledGraph:
             PluginError: There is no such grouper, or it cannot be made.
             GraphError: What the graph holds about supernodes cannot be read.
         """
-        from clerp.graph import read_graph
         from clerp.grouped import group_graph
         from clerp.plugins import find
 
-        labeled = replace(read_graph(self.document, max_bytes=sys.maxsize), name=self.graph.name)
-        return group_graph(labeled, find("groupers", grouper))
+        return group_graph(self._read_back(), find("groupers", grouper))
+
+    def report(self, path: str | Path, compare: "LabeledGraph | None" = None) -> None:
+        """Write what `clerp report` writes of the labelled graph, atomically.
+
+        Every feature has the examples that its label rests on.
+
+        Args:
+            path: Of the HTML file.
+            compare: Another run over the same graph: the report says what changed since.
+
+        Raises:
+            UsageError: The name of the file does not end in .html.
+            ClerpError: Supernodes of the graph cannot be read, or the runs have nothing in common.
+            OutputError: The file could not be written; what was there before is unchanged.
+        """
+        from clerp.report.html.writing import write_report
+
+        before = compare._record() if compare else None
+        write_report([self._record()], Path(path), before=before)
 
     def to_networkx(self) -> "MultiDiGraph[tuple[str, str]]":
         """Return the labelled graph as a networkx MultiDiGraph (see `AttributionGraph`)."""
@@ -149,6 +172,17 @@ class LabeledGraph:
 
     def _repr_html_(self) -> str:
         return build_html(self.features, list_occurrences(self.graph), limit=NOTEBOOK_ROWS)
+
+    def _read_back(self) -> AttributionGraph:
+        from clerp.graph import read_graph
+
+        return replace(read_graph(self.document, max_bytes=sys.maxsize), name=self.graph.name)
+
+    def _record(self) -> "RecordedGraph":
+        from clerp.report.html.recorded import read_recorded
+
+        known = {f: e for f, e in self.known.items() if isinstance(e, FeatureEvidence)}
+        return replace(read_recorded(self._read_back()), known=known)
 
     @cached_property
     def _by_feature(self) -> Mapping[FeatureId, LabeledFeature]:

@@ -276,6 +276,7 @@ def _assemble(
             *note_verbalizations(features),
         ),
         costs=costs,
+        known=pool.known,
     )
 
 

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from clerp.progress import ReportProgress
     from clerp.report.html.recorded import RecordedGraph
 
-SUFFIXES = (".html", ".htm")
-
 
 def report(
     graphs: Annotated[
@@ -47,9 +45,10 @@ def report(
 ) -> None:
     """Write a report on labelled graphs: one HTML file that needs nothing else."""
     from clerp.graph import check_destination
-    from clerp.report.html.writing import write_report
+    from clerp.report.html.writing import check_name, write_report
 
-    _check_request(graphs, out, compare)
+    check_name(out)
+    _check_request(graphs, compare)
     given: GivenSettings = {
         "features": features,
         "max_graph_bytes": max_graph_bytes,
@@ -64,13 +63,7 @@ def report(
     tell(f"Written: {out}")
 
 
-def _check_request(graphs: Sequence[Path], out: Path, compare: Path | None) -> None:
-    if out.suffix.lower() not in SUFFIXES:
-        raise UsageError(
-            "a report is written as HTML",
-            where=str(out),
-            remedy="Name a file that ends in .html: --out report.html",
-        )
+def _check_request(graphs: Sequence[Path], compare: Path | None) -> None:
     if compare is not None and len(graphs) > 1:
         raise UsageError(
             f"--compare takes one graph, and {len(graphs)} are given",

@@ -130,6 +130,8 @@ def measure(process: subprocess.Popen[str], address: str, n_decisions: int) -> N
                         "act": "edit",
                         "label": f"name {number}",
                         "seen": int(_find(_SEEN, shown.text)),
+                        "saw_proposal": True,
+                        "saw_others": False,
                         "seconds": 1.0,
                     },
                     headers={"x-csrf-token": csrf, "origin": origin},

@@ -26,6 +26,7 @@ from tests.unit.ledger.databases import lock
 from tests.unit.review.web.review_session import make_proposal
 
 from clerp.labels import clean_label
+from clerp.ledger import open_ledger
 from clerp.ledger.terms import ReviewTerms
 from clerp.local_page.entry import announce
 from clerp.report.html.escapes import spell_out
@@ -336,6 +337,21 @@ def test_nothing_of_a_proposal_is_sent_before_a_blind_judgement(
     assert SECRET in desk.open("list")
 
 
+def test_what_was_on_screen_before_terms_were_tightened_is_not_judged_blind(
+    reviewers: Reviewers, ledger: Path
+) -> None:
+    desk = reviewers.sit(ledger, "ada", *ALL)
+    expect(desk.proposal).to_have_text(name_label(1))
+    agree_on(ledger, ReviewTerms(is_blind=True))
+    desk.go("a")
+    desk.expect_at(name_feature(2))
+    expect(desk.proposal).to_contain_text("judged blind")
+    desk.go("x")
+    with open_ledger(str(ledger)) as opened, opened.reading_review() as reads:
+        made = [(d.act, d.is_blind) for d in reads.list_all_decisions()]
+    assert made == [("accept", False), ("reject", True)]
+
+
 def test_people_who_disagree_settle_it_and_their_agreement_is_measured(
     reviewers: Reviewers, tmp_path: Path
 ) -> None:
@@ -355,11 +371,12 @@ def test_people_who_disagree_settle_it_and_their_agreement_is_measured(
 
     ada.open("disputes")
     (dispute,) = ada.page.locator("main section").all()
+    expect(dispute.get_by_role("heading")).to_have_text(f"{name_feature(3)} on the role")
     expect(dispute).to_contain_text("ada animal 03, input")
     expect(dispute).to_contain_text("bob animal 03, output")
     dispute.get_by_role("link").press("Enter")
     ada.expect_at(name_feature(3))
-    expect(ada.own).to_contain_text("Disputed: ada, bob do not agree")
+    expect(ada.own).to_contain_text("Disputed: ada, bob do not agree on the role")
     ada.press("2")
     ada.go("a")
     ada.open("disputes")
@@ -368,8 +385,8 @@ def test_people_who_disagree_settle_it_and_their_agreement_is_measured(
 
     # Before it was settled they agreed on 3 of 4, where chance gives 2.
     bob.open("agreement")
-    row = bob.page.get_by_role("row", name="ada, bob all")
-    assert row.get_by_role("cell").all_text_contents() == ["all", "4", "0.50"]
+    row = bob.page.get_by_role("row", name="ada, bob seen all")
+    assert row.get_by_role("cell").all_text_contents() == ["seen", "all", "4", "0.50"]
 
 
 ATTACKER = "<img src=x onerror=alert(1)>{{ 7 * 7 }}"

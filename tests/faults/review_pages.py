@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import IO
 
 import httpx
+from tests.unit.review.web.visitor import SHOWN
 
 _HERE = Path(__file__).parent
 _FLAGS = ("--port", "0", "--no-browser", "--review-cover", "1", "--artefacts")
@@ -59,7 +60,8 @@ class Visitor:
         """
         if item not in self.seen and not (shown := self.look(item)).is_success:
             return shown
-        answer = self.post(f"/item/{item}/decision", act=act, seen=self.seen[item], **more)
+        told = {**SHOWN, "seen": self.seen[item]}
+        answer = self.post(f"/item/{item}/decision", act=act, **told, **more)
         if answer.is_success:
             self.seen[item] += 1
         else:

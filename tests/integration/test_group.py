@@ -19,6 +19,8 @@ from clerp.feature import FeatureId
 from clerp.graph import read_graph
 from clerp.graph.viewer_settings import read_pins, read_supernodes
 from clerp.grouped import drop_own_groups
+from clerp.ledger import open_ledger
+from clerp.review.session import Choice, ReviewSession
 
 Run = Callable[..., Outcome]
 Document = dict[str, Any]
@@ -177,6 +179,35 @@ def test_what_a_person_does_in_the_frontend_is_kept(run: Run, labelled: Path) ->
     run("label", "out.json", "--features", "features", "--out", "again.json")
     assert run("group", "again.json", "--out", "regrouped.json").code == 0
     assert list_groups(Path("regrouped.json"))[:2] == edited
+
+
+@pytest.mark.parametrize("edited", [None, "Dallas and so on"])
+def test_a_name_that_clerp_gave_follows_the_labels_and_one_that_a_person_gave_stays(
+    run: Run, labelled: Path, made: Path, edited: str | None
+) -> None:
+    outcome = run("group", labelled, "--out", "out.json", "--json")
+    members = ["0_10_1", "1_11_1"]
+    assert list_groups(Path("out.json")) == [["Dallas", *members]]
+    theirs = {"supernodes": json.dumps([[edited, *members]])} if edited else {}
+    save_in_frontend(Path("out.json"), json.loads(outcome.out)["address"], **theirs)
+    ledger = Path(shutil.copy(made / "clerp.db", "clerp.db"))
+    for feature in TWICE:
+        rename(ledger, feature, "big towns")
+
+    assert run("label", "out.json", "--features", "features", "--out", "again.json").code == 0
+    assert read_graph("again.json").document["nodes"][0]["clerp"] == "big towns"
+    record = json.loads(run("group", "again.json", "--out", "regrouped.json", "--json").out)
+    assert list_groups(Path("regrouped.json")) == [[edited or "big towns", *members]]
+    assert [group["origin"] for group in record["supernodes"]] == ["person" if edited else "clerp"]
+
+
+def rename(ledger: Path, feature: FeatureId, label: str) -> None:
+    """Let a person give a feature another label."""
+    with open_ledger(str(ledger)) as opened:
+        session = ReviewSession(opened, Choice("ada"))
+        listed = session.list_items(limit=100, offset=0)
+        item = next(row.item for row in listed if row.feature == str(feature))
+        session.decide(item, act="edit", seen=0, label=label)
 
 
 def test_a_compressed_graph_and_a_folder(run: Run, labelled: Path) -> None:

@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 from tests.command_line import assert_refused, make_runner
-from tests.tiny_graph import build_records, write_graph, write_records
+from tests.tiny_graph import build_records, build_tiny_graph, write_graph, write_records
 from tests.unit.graph.conftest import build_graph
 from tests.unit.report.html.labelled_graphs import Named, build_labelled
 
+import clerp
 from clerp.errors import EvidenceError, GraphError, OutputError, UsageError
 from clerp.report_command import report
 
@@ -30,6 +31,31 @@ def test_a_report_takes_the_examples_beside_the_graph(
     assert html.count('<ol class="rows">') == len(FEATURES)
     assert "Dallas" in html
     assert str(tmp_path) not in html
+
+
+def test_python_writes_the_same_report(tmp_path: Path):
+    features = write_records(tmp_path / "features", build_records())
+    graph = write_graph(tmp_path / "graph.json", build_tiny_graph())
+    ledger = str(tmp_path / "clerp.db")
+    labeled = clerp.label(graph, ledger=ledger)
+    # Its name is in the report.
+    labeled.write(graph)
+    report([graph], tmp_path / "command.html", features=str(features))
+    labeled.report(tmp_path / "python.html")
+    assert (tmp_path / "python.html").read_bytes() == (tmp_path / "command.html").read_bytes()
+    assert (tmp_path / "python.html").read_text("utf-8").count('<ol class="rows">') > 1
+
+
+def test_python_compares_two_runs(tmp_path: Path):
+    write_records(tmp_path / "features", build_records())
+    graph = write_graph(tmp_path / "graph.json", build_tiny_graph())
+    ledger = str(tmp_path / "clerp.db")
+    one, other = (clerp.label(graph, ledger=ledger, alpha=alpha) for alpha in (0.05, 0.04))
+    one.report(tmp_path / "report.html", compare=other)
+    assert "What changed since graph" in (tmp_path / "report.html").read_text("utf-8")
+    with pytest.raises(UsageError, match=r"ends in \.html"):
+        one.report(tmp_path / "report.pdf")
+    assert not (tmp_path / "report.pdf").exists()
 
 
 def test_the_command_line_has_the_command(

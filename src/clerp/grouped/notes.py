@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from clerp.graph import AttributionGraph, shorten
 from clerp.grouping import Grouping, read_names
+from clerp.grouping.grouping import TOO_MANY
 from clerp.viewer_address import COMMON_LIMIT, SERVER_LIMIT
 
 # As circuit_tracer.utils.decode_url_features takes an id apart.
@@ -21,6 +22,7 @@ def list_notes(graph: AttributionGraph, grouping: Grouping, address: str) -> tup
     """
     return (
         *_check_names(graph),
+        *_check_size(grouping),
         *_check_pins(grouping),
         *_check_ids(grouping),
         *_check_length(address),
@@ -30,6 +32,11 @@ def list_notes(graph: AttributionGraph, grouping: Grouping, address: str) -> tup
 def _check_names(graph: AttributionGraph) -> Iterator[str]:
     if not any(named.text for named in read_names(graph).values()):
         yield "no feature has a label: run clerp label first, or group by wiring (--grouper edges)"
+
+
+def _check_size(grouping: Grouping) -> Iterator[str]:
+    if excess := sum(member.reason == TOO_MANY for member in grouping.ungrouped):
+        yield f"{excess:,} feature nodes were compared with no other: {TOO_MANY}"
 
 
 def _check_pins(grouping: Grouping) -> Iterator[str]:

@@ -26,7 +26,7 @@ from clerp.grouping.supernode import Member, Named, Supernode
 from clerp.plugins import Grouper
 
 _BY_A_PERSON = "a person put it here"
-_TOO_MANY = f"not among the {MAX_NODES:,} nodes of most influence"
+TOO_MANY = f"not among the {MAX_NODES:,} nodes of most influence"
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +162,7 @@ def _list_ungrouped(
     grouped = {node_id for group in groups for node_id in group.node_ids}
     alone = [node for node in graph.feature_nodes if node.node_id not in grouped]
     reasons = {node.node_id: _say_why(names.get(node.feature, UNNAMED)) for node in alone}
-    reasons |= {**dict.fromkeys(list_excess(graph, names), _TOO_MANY), **left_out}
+    reasons |= {**dict.fromkeys(list_excess(graph, names), TOO_MANY), **left_out}
     return tuple(Member(n.node_id, reasons[n.node_id]) for n in sorted(alone, key=order_of))
 
 

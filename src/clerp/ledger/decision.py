@@ -23,6 +23,8 @@ JUDGEMENTS: tuple[Act, ...] = ("accept", "edit", "reject")
 SAYING: tuple[Act, ...] = (*JUDGEMENTS, "role", "undo", "redo")
 """Acts that say something of a feature's label or role, or take such a thing back."""
 VerdictState = Literal["agreed", "disputed"]
+Subject = Literal["name", "role"]
+"""What people may disagree about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,21 +177,36 @@ def find_verdict(decisions: Sequence[Decision]) -> Verdict | None:
     Args:
         decisions: Of everybody, in the order in which they were recorded.
     """
-    # Ledgers that exchange decisions record them in different orders.
-    holding = sorted(drop_undone(decisions), key=lambda d: d.made_at)
-    labels = _find_said([d for d in holding if d.is_judgement])
-    roles = _find_said([d for d in holding if d.role])
-    labels, roles = (said if _suffices(said) else {} for said in (labels, roles))
+    labels, roles = _find_counted(decisions)
     if not labels and not roles:
         return None
     annotators = tuple(sorted(labels.keys() | roles.keys()))
-    if _differ(d.label.casefold() for d in labels.values()) or _differ(
-        d.role for d in roles.values()
-    ):
+    if list_disputed(decisions):
         return Verdict("disputed", None, "", annotators)
     label = next((d.label for d in labels.values()), None)
     given: list[GivenRole] = [*(d.role for d in roles.values()), ""]
     return Verdict("agreed", label, given[0], annotators)
+
+
+def list_disputed(decisions: Sequence[Decision]) -> tuple[Subject, ...]:
+    """Say on what people disagree about one feature, as `find_verdict` counts what they said."""
+    labels, roles = _find_counted(decisions)
+    given: Mapping[Subject, set[str]] = {
+        "name": {d.label.casefold() for d in labels.values()},
+        "role": {d.role for d in roles.values()},
+    }
+    return tuple(subject for subject, said in given.items() if len(said) > 1)
+
+
+def _find_counted(
+    decisions: Sequence[Decision],
+) -> tuple[Mapping[str, Decision], Mapping[str, Decision]]:
+    """Return what counts of each person for the name, and for the role."""
+    # Ledgers that exchange decisions record them in different orders.
+    holding = sorted(drop_undone(decisions), key=lambda d: d.made_at)
+    labels = _find_said([d for d in holding if d.is_judgement])
+    roles = _find_said([d for d in holding if d.role])
+    return labels if _suffices(labels) else {}, roles if _suffices(roles) else {}
 
 
 def _find_said(made: Sequence[Decision]) -> dict[str, Decision]:
@@ -209,10 +226,6 @@ def _suffices(said: Mapping[str, Decision]) -> bool:
         return False
     last = list(said.values())[-1]
     return len(said) >= last.n_wanted or any(d.is_settling for d in said.values())
-
-
-def _differ(given: Iterable[str]) -> bool:
-    return len(set(given)) > 1
 
 
 def _name_judgement(decision: Decision | None) -> Judgement:

@@ -76,16 +76,16 @@ def check_version(version: tuple[int, int, int], place: str) -> None:
 
 @cache
 def warn_of_log_bug(version: tuple[int, int, int]) -> None:
-    """Say once that two processes should not write with a SQLite of this version.
+    """Say once that two should not write to a file with a SQLite of this version.
 
     From 3.7.0 to 3.51.2 a write and a checkpoint at the same moment, by two connections of one
     process or of two, can damage the write-ahead log: https://sqlite.org/wal.html#walresetbug
     """
     if version < _LOG_BUG_FIXED:
         _log.warning(
-            "Another run writes to this ledger, too. SQLite before 3.51.3 (here %s) can, very "
-            "rarely, damage a file that two processes write: let one run end first, upgrade "
-            "SQLite, or use a ledger in PostgreSQL",
+            "This ledger is open elsewhere, too. SQLite before 3.51.3 (here %s) can, very rarely, "
+            "damage a file that two processes write: let one end first, upgrade SQLite, or use a "
+            "ledger in PostgreSQL",
             ".".join(map(str, version)),
         )
 

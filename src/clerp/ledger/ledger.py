@@ -1,12 +1,13 @@
 """An open ledger."""
 
+import sqlite3
 from collections import defaultdict
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 
 import sqlalchemy as sa
 
-from clerp.ledger.engine import for_writing
+from clerp.ledger.engine import for_writing, warn_of_log_bug
 from clerp.ledger.faults import explain_faults
 from clerp.ledger.file import LedgerFile
 from clerp.ledger.patience import wait_for_lock
@@ -225,6 +226,8 @@ class Ledger:
     def _transaction(self, *, writes: bool = False) -> Generator[sa.Connection]:
         if self._file is not None:
             self._file.check()
+            if writes and self._file.is_shared:
+                warn_of_log_bug(sqlite3.sqlite_version_info)
         with explain_faults(self._place), self._engine.connect() as connection:
             chosen = for_writing(connection) if writes else connection
             with chosen.begin():

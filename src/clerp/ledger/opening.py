@@ -9,7 +9,7 @@ from sqlalchemy.exc import ArgumentError
 from clerp.errors import LedgerError
 from clerp.ledger.engine import check_version, for_writing, make_engine
 from clerp.ledger.faults import ELSEWHERE, explain_faults
-from clerp.ledger.file import LedgerFile
+from clerp.ledger.file import LedgerFile, is_open
 from clerp.ledger.ledger import Ledger
 from clerp.ledger.migration import migrate
 from clerp.ledger.place import mask_password
@@ -44,7 +44,9 @@ def open_ledger(url_or_path: str) -> Ledger:
         place = mask_password(url.database or ":memory:")
         check_version(sqlite3.sqlite_version_info, place)
         _check_path(url.database or ":memory:", place)
+    path = _find_path(url)
     with explain_faults(place):
+        is_shared = path is not None and is_open(path)
         engine = make_engine(url, place)
         try:
             _check_owner(engine, place)
@@ -52,13 +54,13 @@ def open_ledger(url_or_path: str) -> Ledger:
         except BaseException:  # re-raised: an interrupt too must not leave the file open
             engine.dispose()
             raise
-    return Ledger(engine, place, _find_file(url))
+    return Ledger(engine, place, path and LedgerFile.of(path, is_shared=is_shared))
 
 
-def _find_file(url: sa.URL) -> LedgerFile | None:
+def _find_path(url: sa.URL) -> Path | None:
     if url.get_backend_name() != "sqlite" or url.database in (None, ":memory:"):
         return None
-    return LedgerFile.of(Path(str(url.database)))
+    return Path(str(url.database))
 
 
 def _read_url(url_or_path: str) -> sa.URL:

@@ -54,12 +54,6 @@ def is_gone(owner: str) -> bool:
     return shown is not None and (shown.has_ended or shown.start != start)
 
 
-def is_another_process(owner: str) -> bool:
-    """Say whether an owner that `name_owner` named is of another process than this one."""
-    written = _WRITTEN.fullmatch(owner)
-    return written is not None and (written[1], int(written[2])) != (_name_machine(), os.getpid())
-
-
 @cache
 def _name_machine() -> str:
     # Containers of one machine may share its name, but not their numbers of processes.

@@ -1,6 +1,5 @@
 """What is written of answers, inside a transaction that somebody else commits."""
 
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 
@@ -8,8 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from clerp.ledger.clock import tell_time
-from clerp.ledger.engine import warn_of_log_bug
-from clerp.ledger.owners import is_another_process, is_gone
+from clerp.ledger.owners import is_gone
 from clerp.ledger.record import Answer, Claim, Taken
 from clerp.ledger.tables import ANSWERS, INSERTS, LEASES
 
@@ -135,8 +133,6 @@ class LedgerWrites:
         while self._connection.execute(self._take, named).scalar() is None:
             holder = self._connection.execute(_SELECT_LEASE, {"asked": lease.key}).first()
             if holder is not None and not is_gone(holder.owner):
-                if self._connection.dialect.name == "sqlite" and is_another_process(holder.owner):
-                    warn_of_log_bug(sqlite3.sqlite_version_info)
                 return Taken(holder.until)
             if holder is not None:
                 self.release(lease.key, holder.owner)

@@ -20,6 +20,9 @@ class RoleAgreement:
     """How far two people agree, on all roles or on one against all others."""
 
     annotators: tuple[str, str]
+    is_blind: bool
+    """Whether it is on features that both judged before they saw what clerp proposes; else on
+    those that one of them, at least, judged afterwards."""
     role: Role | None
     """None for all of them together."""
     n: int
@@ -30,8 +33,20 @@ class RoleAgreement:
     """Cohen's; None where nobody gave the role, or both gave it to every feature."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Both:
+    """What two people gave, on features of one kind."""
+
+    annotators: tuple[str, str]
+    is_blind: bool
+    decisions: Sequence[tuple[Decision, Decision]]
+
+
 def measure_agreement(decisions: Iterable[Decision]) -> list[RoleAgreement]:
     """Compare the roles that each two people gave, without what they settled in sight of others.
+
+    Two who see what clerp proposes may agree for that alone, so that what both gave without it
+    stands apart.
 
     Args:
         decisions: Of all features, those of one feature together, first to last.
@@ -41,39 +56,48 @@ def measure_agreement(decisions: Iterable[Decision]) -> list[RoleAgreement]:
     return [
         agreement
         for pair in combinations(people, 2)
-        for agreement in _compare(pair, [r for r in given.values() if r.keys() >= set(pair)])
+        for is_blind in (True, False)
+        for agreement in _compare(_pair_up(pair, given.values(), is_blind=is_blind))
     ]
 
 
-def _read_roles(decisions: Iterable[Decision]) -> dict[FeatureKey, dict[str, Role]]:
-    given: dict[FeatureKey, dict[str, Role]] = {}
+def _read_roles(decisions: Iterable[Decision]) -> dict[FeatureKey, dict[str, Decision]]:
+    given: dict[FeatureKey, dict[str, Decision]] = {}
     for key, made in groupby(decisions, key=lambda d: d.key):
         for decision in drop_undone(list(made)):
             if decision.role and not decision.is_settling:
-                given.setdefault(key, {})[decision.annotator] = decision.role
+                given.setdefault(key, {})[decision.annotator] = decision
     return given
 
 
-def _compare(pair: tuple[str, str], both: Sequence[Mapping[str, Role]]) -> list[RoleAgreement]:
-    if not both:
+def _pair_up(
+    pair: tuple[str, str], given: Iterable[Mapping[str, Decision]], *, is_blind: bool
+) -> _Both:
+    both = [(made[pair[0]], made[pair[1]]) for made in given if made.keys() >= set(pair)]
+    return _Both(pair, is_blind, [two for two in both if all(d.is_blind for d in two) is is_blind])
+
+
+def _compare(both: _Both) -> list[RoleAgreement]:
+    n = len(both.decisions)
+    if not n:
         return []
     confusion = np.zeros((len(_ROLES), len(_ROLES)))
-    for roles in both:
-        confusion[_ROLES.index(roles[pair[0]]), _ROLES.index(roles[pair[1]])] += 1
-    n = len(both)
+    for one, other in both.decisions:
+        confusion[_ROLES.index(one.role), _ROLES.index(other.role)] += 1
     return [
-        RoleAgreement(pair, None, n, (n, n), _find_kappa(confusion)),
-        *(_compare_role(pair, confusion, place) for place in range(len(_ROLES))),
+        RoleAgreement(both.annotators, both.is_blind, None, n, (n, n), _find_kappa(confusion)),
+        *(_compare_role(both, confusion, place) for place in range(len(_ROLES))),
     ]
 
 
-def _compare_role(pair: tuple[str, str], confusion: np.ndarray, place: int) -> RoleAgreement:
-    both = confusion[place, place]
+def _compare_role(both: _Both, confusion: np.ndarray, place: int) -> RoleAgreement:
+    shared = confusion[place, place]
     first, second = confusion[place].sum(), confusion[:, place].sum()
-    neither = confusion.sum() - first - second + both
-    folded = np.array([[both, first - both], [second - both, neither]])
+    neither = confusion.sum() - first - second + shared
+    folded = np.array([[shared, first - shared], [second - shared, neither]])
     return RoleAgreement(
-        annotators=pair,
+        annotators=both.annotators,
+        is_blind=both.is_blind,
         role=_ROLES[place],
         n=int(confusion.sum()),
         n_given=(int(first), int(second)),

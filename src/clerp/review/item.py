@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from clerp.ledger import FeatureKey
-from clerp.ledger.decision import Decision, Standing, Verdict
+from clerp.ledger.decision import Decision, Standing, Subject, Verdict
 from clerp.review.snapshot import FeatureSnapshot, GraphSnapshot, OccurrenceSnapshot
 
 
@@ -47,6 +47,16 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Sight:
+    """What of a feature is on screen while a person judges it."""
+
+    proposal: bool
+    """What clerp proposes."""
+    others: bool
+    """What others decided."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReviewItem:
     """All that the page shows of one feature to one person."""
 
@@ -64,6 +74,8 @@ class ReviewItem:
     own: Standing | None
     others: tuple[Standing, ...]
     verdict: Verdict | None
+    disputed: tuple[Subject, ...]
+    """On what people disagree; empty where they do not, or where it is held back."""
     history: tuple[Decision, ...]
     """Decisions that this person may see, first to last."""
     similar: tuple[Namesake, ...]
@@ -72,6 +84,14 @@ class ReviewItem:
     """Somebody else looks at it, too."""
     damage: str = ""
     """Why something that was kept of the feature is missing here."""
+
+    @property
+    def sight(self) -> Sight:
+        """What a page of this shows."""
+        return Sight(
+            proposal=not self.is_blind,
+            others=any(other.judgement or other.role for other in self.others),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,4 +118,5 @@ class DisputedItem:
 
     item: str
     feature: str
+    about: tuple[Subject, ...]
     standings: tuple[Standing, ...]

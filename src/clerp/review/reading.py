@@ -6,7 +6,7 @@ from dataclasses import replace
 from clerp.errors import LedgerError
 from clerp.feature import FeatureId
 from clerp.ledger import QueueItem
-from clerp.ledger.decision import find_standings
+from clerp.ledger.decision import find_standings, list_disputed
 from clerp.ledger.review_reads import NamedFeature, ReviewReads
 from clerp.review.item import Namesake, OccurrenceView, ReviewItem
 from clerp.review.names import NamesInUse
@@ -90,6 +90,7 @@ def build_item(
         own=standings.get(annotator),
         others=tuple(s for person, s in standings.items() if person != annotator),
         verdict=None if hides_others else reads.find_verdict(item),
+        disputed=() if hides_others else list_disputed(made),
         history=tuple(visible),
         similar=similar,
         # Of many, one says what to do.

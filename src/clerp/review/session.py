@@ -20,12 +20,13 @@ from clerp.ledger.decision import (
     GivenRole,
     Verdict,
     find_standings,
+    list_disputed,
 )
 from clerp.ledger.queue import hash_key
 from clerp.ledger.review_reads import NamedFeature, QueueFilter, ReviewReads, StandingEntry
 from clerp.ledger.terms import ReviewTerms
 from clerp.review.agreement import RoleAgreement, measure_agreement
-from clerp.review.item import DisputedItem, ListedItem, Place, ReviewItem
+from clerp.review.item import DisputedItem, ListedItem, Place, ReviewItem, Sight
 from clerp.review.names import NamesInUse
 from clerp.review.order import Judged, QueueOrder
 from clerp.review.reading import build_item
@@ -79,6 +80,7 @@ class ReviewSession:
         self._order = QueueOrder((), choice.cover)
         self._judged = Judged(choice.annotator, by_role=choice.task == "roles")
         self._open: Sequence[str] = ()
+        self._proposals_seen: set[str] = set()
         self._names = NamesInUse(())
         self._names_until = -inf
         self._names_counts: dict[str, int] | None = None
@@ -182,8 +184,12 @@ class ReviewSession:
         role: GivenRole = "",
         comment: str = "",
         seconds: float | None = None,
+        sight: Sight | None = None,
     ) -> ReviewItem:
         """Record what the person decided.
+
+        Terms may have changed since the feature was shown: whether the decision was made blind
+        depends on what was on screen, then or earlier in this session.
 
         Args:
             item: Which feature.
@@ -193,6 +199,7 @@ class ReviewSession:
             role: For `role`; may come with `accept` and `edit`.
             comment: In one's own words.
             seconds: Since the feature was shown.
+            sight: `ReviewItem.sight` of what was looked at; by default what the terms show now.
 
         Returns:
             The feature as it is now.
@@ -207,7 +214,8 @@ class ReviewSession:
             self._refresh(reads)
             queued = self._find(reads, item)
             verdict = reads.find_verdict(item)
-        hides_others = self._hides(item)
+        saw_proposal = self._saw_proposal(item, sight)
+        hides_others = self._hides(item) and not (sight and sight.others)
         says = act in JUDGEMENTS or bool(role)
         decision = Decision(
             uid=self._make_uid(),
@@ -215,11 +223,11 @@ class ReviewSession:
             annotator=self.annotator,
             act=act,
             made_at=self._tell_time(),
-            label=self._check_label(act, label, queued),
+            label=_check_label(act, label, queued.label if saw_proposal else ""),
             role=_check_role(act, role),
             comment=_check_comment(act, comment),
             proposal=queued.label,
-            is_blind=self._hides_proposal(item),
+            is_blind=not saw_proposal,
             is_settling=says and not hides_others and self._is_of_others(verdict),
             seconds=None if seconds is None else min(max(seconds, 0.0), _LONGEST_PACE),
             n_wanted=self._terms.count_wanted(item),
@@ -293,7 +301,7 @@ class ReviewSession:
             self._refresh(reads)
             chosen = sorted(item for item in reads.list_disputed() if not self._hides(item))
             return [
-                DisputedItem(item, str(row.key.feature), find_standings(reads.list_decisions(item)))
+                _describe_dispute(item, row, reads.list_decisions(item))
                 for item, row in self._pair(reads, chosen)
             ]
 
@@ -351,7 +359,7 @@ class ReviewSession:
             self._names_until = self._now() + _NAMES_SECONDS
 
     def _build(self, reads: ReviewReads, item: str) -> ReviewItem:
-        return build_item(
+        built = build_item(
             reads,
             self._find(reads, item),
             item,
@@ -361,6 +369,9 @@ class ReviewSession:
             names=self._names,
             tell_name=self._tell_name,
         )
+        if built.sight.proposal:
+            self._proposals_seen.add(item)
+        return built
 
     def _tell_name(self, feature: NamedFeature) -> str:
         """Return the name of a feature, as far as the person may know it; else nothing."""
@@ -384,21 +395,14 @@ class ReviewSession:
         is_shared = self._terms.is_shared(item) or self.is_blind
         return is_shared and not self._judged.ever_judged(item)
 
+    def _saw_proposal(self, item: str, sight: Sight | None) -> bool:
+        if item in self._proposals_seen or self._judged.ever_judged(item):
+            return True
+        return sight.proposal if sight else not self._hides_proposal(item)
+
     def _is_of_others(self, verdict: Verdict | None) -> bool:
         # While too few have judged, who changes her mind settles nothing.
         return verdict is not None and set(verdict.annotators) != {self.annotator}
-
-    def _check_label(self, act: Act, label: str, queued: QueueItem) -> str:
-        if act == "accept":
-            if not queued.label or self._hides_proposal(hash_key(queued.key)):
-                raise UsageError("there is no label to accept", remedy="Give one, or reject")
-            if label != queued.label:
-                raise ConflictError(
-                    f"clerp calls the feature {queued.label!r} since the page was opened",
-                    remedy="Look at the feature again before deciding",
-                )
-            return check_label(label)
-        return check_label(label) if act == "edit" else ""
 
     def _measure_named(self) -> float | None:
         order = self._order
@@ -413,6 +417,8 @@ class ReviewSession:
 
     def _list(self, item: str, row: QueueItem, own: StandingEntry | None) -> ListedItem:
         is_open = not self._hides_proposal(item)
+        if is_open:
+            self._proposals_seen.add(item)
         return ListedItem(
             item=item,
             feature=str(row.key.feature),
@@ -428,6 +434,23 @@ class ReviewSession:
 
     def _tell_time(self) -> datetime:
         return datetime.fromtimestamp(self._now(), UTC).replace(tzinfo=None)
+
+
+def _describe_dispute(item: str, row: QueueItem, made: Sequence[Decision]) -> DisputedItem:
+    return DisputedItem(item, str(row.key.feature), list_disputed(made), find_standings(made))
+
+
+def _check_label(act: Act, label: str, proposed: str) -> str:
+    if act == "accept":
+        if not proposed:
+            raise UsageError("there is no label to accept", remedy="Give one, or reject")
+        if label != proposed:
+            raise ConflictError(
+                f"clerp calls the feature {proposed!r} since the page was opened",
+                remedy="Look at the feature again before deciding",
+            )
+        return check_label(label)
+    return check_label(label) if act == "edit" else ""
 
 
 def _check_role(act: Act, role: str) -> GivenRole:

@@ -147,6 +147,16 @@ def test_members_that_are_not_pinned_are_told_of() -> None:
     assert grouped.notes[0].startswith("3 of 5 members are not pinned")
 
 
+def test_nodes_that_were_too_many_to_compare_are_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = read_graph(build_labelled())
+    grouper = FakeGrouper({"Texas": (0, 1)})
+    assert group_graph(graph, grouper).notes == ()
+    monkeypatch.setattr("clerp.grouping.candidates.MAX_NODES", 5)
+    assert group_graph(graph, grouper).notes == (
+        "3 feature nodes were compared with no other: not among the 3,000 nodes of most influence",
+    )
+
+
 @pytest.mark.parametrize(
     ("n_chars", "said"),
     [(7_000, None), (COMMON_LIMIT, "clerp open"), (SERVER_LIMIT, "neuronpedia")],

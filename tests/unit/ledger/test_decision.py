@@ -14,6 +14,7 @@ from clerp.ledger.decision import (
     drop_undone,
     find_standings,
     find_verdict,
+    list_disputed,
 )
 
 KEY = FeatureKey(TranscoderSet("owner/transcoders"), FeatureId(3, 7))
@@ -55,6 +56,30 @@ def test_roles_disagree_although_names_agree():
     made = number(
         decide("ada", "edit", "Texas", role="input"), decide("bob", "edit", "Texas", role="output")
     )
+    assert find_verdict(made) == Verdict("disputed", None, "", ("ada", "bob"))
+
+
+def test_it_is_said_whether_the_name_or_the_role_is_disputed():
+    first = decide("ada", "edit", "Texas", role="input")
+    for label, role, about in (
+        ("texas", "input", ()),
+        ("Texas", "", ()),
+        ("Austin", "input", ("name",)),
+        ("Texas", "output", ("role",)),
+        ("", "output", ("name", "role")),
+    ):
+        second = decide("bob", "edit" if label else "reject", label, role=role)
+        assert list_disputed(number(first, second)) == about
+    assert list_disputed([]) == ()
+
+
+def test_a_settled_name_leaves_the_role_disputed():
+    made = number(
+        decide("ada", "edit", "Texas", role="input"),
+        decide("bob", "edit", "Austin", role="output"),
+        decide("bob", "edit", "Dallas", is_settling=True),
+    )
+    assert list_disputed(made) == ("role",)
     assert find_verdict(made) == Verdict("disputed", None, "", ("ada", "bob"))
 
 

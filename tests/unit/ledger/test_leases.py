@@ -5,8 +5,6 @@ import multiprocessing
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,12 +20,9 @@ from clerp.ledger import (
     Claim,
     Ledger,
     Taken,
-    name_owner,
     open_ledger,
-    writes,
 )
 from clerp.ledger import writes as ledger_writes
-from clerp.ledger.engine import warn_of_log_bug
 
 SPAWN = multiprocessing.get_context("spawn")
 ASKED = st.tuples(
@@ -216,29 +211,3 @@ def test_a_running_process_that_named_itself_keeps_its_lease(url: str):
     said.send("done")
     process.join(60)
     assert process.exitcode == 0
-
-
-@pytest.mark.parametrize(("version", "times"), [((3, 51, 2), 1), ((3, 51, 3), 0)])
-def test_another_process_at_a_file_is_warned_of_once_where_sqlite_may_damage_it(
-    path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-    version: tuple[int, int, int],
-    times: int,
-):
-    warn_of_log_bug.cache_clear()
-    monkeypatch.setattr(writes, "sqlite3", SimpleNamespace(sqlite_version_info=version))
-    process, said = start(claim_and_hang, str(path), "")
-    hear(said)
-    with open_ledger(str(path)) as ledger:
-        ours = name_owner()
-        ledger.claim("l", ours, 60.0)
-        assert isinstance(ledger.claim("l", ours, 60.0), Taken)
-        assert caplog.messages == []
-        for _ in range(3):
-            assert isinstance(ledger.claim("k", ours, 60.0), Taken)
-    said.send("done")
-    process.join(60)
-    assert len(caplog.messages) == times
-    assert all("SQLite before 3.51.3 (here 3.51.2)" in message for message in caplog.messages)
-    warn_of_log_bug.cache_clear()

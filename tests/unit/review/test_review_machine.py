@@ -8,6 +8,7 @@ from datetime import datetime
 from itertools import count
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -21,6 +22,8 @@ from clerp.ledger.queue import hash_key
 from clerp.ledger.terms import ReviewTerms
 from clerp.review.exchange import Imported, export_decisions, import_decisions
 from clerp.review.session import Choice, ReviewSession, Task
+
+pytestmark = pytest.mark.slow
 
 PEOPLE = ("ada", "bob")
 ITEMS = [

@@ -14,6 +14,7 @@ from clerp.ledger.queue import hash_key
 from clerp.ledger.record import Shown, Snapshot
 from clerp.ledger.review_reads import QueueFilter
 from clerp.ledger.terms import ReviewTerms
+from clerp.review.item import Sight
 from clerp.review.session import Choice, ReviewSession
 from clerp.review.snapshot import (
     Content,
@@ -260,15 +261,17 @@ def test_on_the_overlap_people_are_blind_to_each_other_and_disagreements_are_lis
     ada.decide(FIRST, act="edit", seen=0, label="Texas")
     assert bob.find_next() == FIRST
     shown = bob.show(FIRST)
-    assert (shown.others, shown.verdict, shown.seen) == ((), None, 0)
+    assert (shown.others, shown.verdict, shown.disputed, shown.seen) == ((), None, (), 0)
     assert bob.list_disputes() == []
     bob.decide(FIRST, act="edit", seen=0, label="Austin")
     (dispute,) = bob.list_disputes()
+    assert dispute.about == ("name",)
     assert [(s.annotator, s.label) for s in dispute.standings] == [
         ("ada", "Texas"),
         ("bob", "Austin"),
     ]
     both = bob.show(FIRST)
+    assert both.disputed == ("name",)
     bob.decide(FIRST, act="edit", seen=both.seen, label="Texas")
     assert bob.list_disputes() == []
 
@@ -351,6 +354,76 @@ def test_terms_that_hide_more_hide_it_from_suggestions_at_once(ledger: Ledger):
     assert session.suggest("US") == []
 
 
+def hold_back(ledger: Ledger, *, is_blind: bool = True, overlap: float = 0.0) -> None:
+    with ledger.reviewing() as writes:
+        writes.agree_on(ReviewTerms(overlap, is_blind=is_blind))
+
+
+def test_what_was_on_screen_when_terms_were_tightened_was_not_judged_blind(ledger: Ledger):
+    session = sit(ledger)
+    sight = session.show(FOURTH).sight
+    assert sight == Sight(proposal=True, others=False)
+    hold_back(ledger)
+    made = session.decide(FOURTH, act="accept", seen=0, label="US geography", sight=sight)
+    assert not made.history[-1].is_blind
+    assert session.show(FIRST).sight == Sight(proposal=False, others=False)
+
+
+@pytest.mark.parametrize("where", ["page", "list"])
+def test_what_was_seen_before_is_not_judged_blind_on_a_page_that_hides_it(
+    ledger: Ledger, where: str
+):
+    session = sit(ledger)
+    if where == "page":
+        session.show(FIRST)
+    else:
+        session.list_items(limit=1, offset=0)
+    hold_back(ledger)
+    for item, is_blind in ((FIRST, False), (SECOND, True)):
+        shown = session.show(item)
+        assert shown.is_blind
+        made = session.decide(item, act="reject", seen=0, sight=shown.sight)
+        assert made.history[-1].is_blind is is_blind
+
+
+def test_a_page_that_hid_the_proposal_was_judged_blind_whatever_the_terms_are_now(ledger: Ledger):
+    hold_back(ledger)
+    session = sit(ledger)
+    sight = session.show(FOURTH).sight
+    hold_back(ledger, is_blind=False)
+    with pytest.raises(UsageError, match="no label to accept"):
+        session.decide(FOURTH, act="accept", seen=0, label="US geography", sight=sight)
+    made = session.decide(FOURTH, act="edit", seen=0, label="states", sight=sight)
+    assert made.history[-1].is_blind
+
+
+def test_who_had_the_others_on_screen_when_terms_were_tightened_settles(ledger: Ledger):
+    ada, bob, cy = (sit(ledger, name) for name in ("ada", "bob", "cy"))
+    ada.decide(FIRST, act="edit", seen=0, label="Texas")
+    pages = {person.annotator: person.show(FIRST) for person in (bob, cy)}
+    assert pages["bob"].sight == Sight(proposal=True, others=True)
+    hold_back(ledger, overlap=1.0)
+    settled = bob.decide(
+        FIRST, act="edit", seen=pages["bob"].seen, label="Austin", sight=pages["bob"].sight
+    )
+    assert settled.history[-1].is_settling
+    # Hers shows less than was decided since.
+    with pytest.raises(ConflictError, match="bob decided meanwhile"):
+        cy.decide(FIRST, act="reject", seen=pages["cy"].seen, sight=pages["cy"].sight)
+
+
+def test_a_page_without_others_stays_blind_to_them_when_terms_are_tightened(ledger: Ledger):
+    ada, bob = sit(ledger, "ada"), sit(ledger, "bob")
+    bob.decide(FIRST, act="comment", seen=0, comment="hm")
+    shown = ada.show(FIRST)
+    assert shown.sight == Sight(proposal=True, others=False)
+    hold_back(ledger, overlap=1.0)
+    bob.decide(FIRST, act="edit", seen=1, label="Texas")
+    made = ada.decide(FIRST, act="edit", seen=shown.seen, label="Austin", sight=shown.sight)
+    assert not [d for d in made.history if d.is_settling]
+    assert made.disputed == ("name",)
+
+
 def test_what_others_have_open_is_offered_last(ledger: Ledger):
     bob = sit(ledger, "bob")
     for other, item in (("ada", FIRST), ("cy", SECOND)):
@@ -415,6 +488,23 @@ def test_agreement_is_measured_on_what_both_gave_blind(ledger: Ledger):
     by_role = {found.role: found for found in ada.agreement()}
     assert by_role["input"].kappa == pytest.approx(0.5)
     assert by_role["cross"].kappa is None
+
+
+def test_roles_that_are_given_in_sight_of_the_proposal_are_measured_apart(ledger: Ledger):
+    with ledger.reviewing() as writes:
+        writes.agree_on(ReviewTerms(overlap=1.0, is_blind=True))
+    ada, bob = sit(ledger, "ada", task="roles"), sit(ledger, "bob", task="roles")
+    seen = {FIRST: Sight(proposal=True, others=False)}
+    given: list[tuple[str, GivenRole, GivenRole]] = [
+        (FIRST, "input", "input"),
+        (SECOND, "input", "output"),
+        (THIRD, "output", "output"),
+    ]
+    for item, hers, his in given:
+        ada.decide(item, act="role", seen=0, role=hers, sight=seen.get(item))
+        bob.decide(item, act="role", seen=0, role=his)
+    found = [(a.is_blind, a.n) for a in ada.agreement() if a.role is None]
+    assert found == [(True, 2), (False, 1)]
 
 
 def test_progress_counts_what_is_judged_and_named(ledger: Ledger):

@@ -11,6 +11,7 @@ from pathlib import Path
 from jinja2 import Environment
 from markupsafe import Markup
 
+from clerp.errors import UsageError
 from clerp.graph import shorten
 from clerp.graph.writing import write_atomically
 from clerp.report.html.escapes import mark_up
@@ -22,6 +23,7 @@ from clerp.report.html.strata import DEALS, LEVEL, RESAMPLES
 from clerp.report.html.templating import open_templates
 from clerp.report.rows import percent
 
+SUFFIXES = (".html", ".htm")
 _PACKAGE = "clerp.report.html"
 _MAX_CHARS = 1000
 
@@ -37,10 +39,26 @@ def write_report(
         before: Another run over the only graph, to compare with.
 
     Raises:
+        UsageError: The name of the file does not end in .html.
         ClerpError: A graph's supernodes cannot be read, or the runs have nothing in common.
         OutputError: The file could not be written; what was there before is unchanged.
     """
+    check_name(path)
     write_atomically(render_report(recorded, before=before).encode(), path)
+
+
+def check_name(path: Path) -> None:
+    """Check that a file has the name of a report.
+
+    Raises:
+        UsageError: It does not end in .html.
+    """
+    if path.suffix.lower() not in SUFFIXES:
+        raise UsageError(
+            "a report is written as HTML",
+            where=str(path),
+            remedy="Name a file that ends in .html, as in --out report.html",
+        )
 
 
 def render_report(recorded: Sequence[RecordedGraph], *, before: RecordedGraph | None = None) -> str:

@@ -24,13 +24,14 @@ from clerp.errors import (
 from clerp.local_page.entry import REFUSED, let_in
 from clerp.local_page.security import ENTRY, HEADERS, Access, Guard, Refusal
 from clerp.report.html.escapes import spell_out
+from clerp.review.item import Sight
 from clerp.review.session import ReviewSession
 from clerp.review.web.assets import read_assets
 from clerp.review.web.faults import answer_fault
 from clerp.review.web.keys import ROLE_KEYS, list_keys
 from clerp.review.web.pages import address_item, build_item_page
 from clerp.review.web.rendering import render
-from clerp.review.web.wording import say_progress, say_share, say_standing
+from clerp.review.web.wording import say_disputed, say_progress, say_share, say_standing
 from clerp.router import Role
 
 _PAGE_SIZE = 50
@@ -51,6 +52,9 @@ class DecisionBody(BaseModel):
     role: Role | Literal[""] = ""
     comment: Annotated[str, Field(max_length=_MAX_TEXT)] = ""
     seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    saw_proposal: bool
+    """Whether what clerp proposes was on screen, whatever the terms say now."""
+    saw_others: bool
 
 
 def build_app(session: ReviewSession, access: Access) -> FastAPI:
@@ -133,6 +137,7 @@ async def _decide(item: _Item, body: DecisionBody, session: _Session) -> Respons
             role=body.role,
             comment=body.comment,
             seconds=body.seconds,
+            sight=Sight(body.saw_proposal, body.saw_others),
         )
     except ConflictError as fault:
         conflict = {"conflict": spell_out(str(fault)), "url": address_item(item)}
@@ -180,6 +185,7 @@ async def _list_queue(
 async def _list_disputes(session: _Session, access: _Access) -> Response:
     context = {
         "disputes": session.list_disputes(),
+        "say_disputed": say_disputed,
         "say_standing": say_standing,
         "address_item": address_item,
     }

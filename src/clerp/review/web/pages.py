@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from clerp.ledger.decision import Standing
 from clerp.report.html.heat import HeatRow, draw_row, find_strongest
-from clerp.review.item import OccurrenceView, ReviewItem
+from clerp.review.item import OccurrenceView, ReviewItem, Sight
 from clerp.review.snapshot import (
     ExampleView,
     FeatureSnapshot,
@@ -131,6 +131,7 @@ class ItemPage:
     feature: str
     transcoders: str
     seen: int
+    sight: Sight
     is_blind: bool
     share: str
     label: str
@@ -160,12 +161,13 @@ def build_item_page(item: ReviewItem) -> ItemPage:
         feature=str(item.key.feature),
         transcoders=item.key.transcoders.name,
         seen=item.seen,
+        sight=item.sight,
         is_blind=item.is_blind,
         share=say_share(item.share),
         label=own_label or (proposal.view.label if proposal else ""),
         proposal=proposal,
         own=_say(item.own) if item.own else None,
-        verdict=say_verdict(item.verdict) if item.verdict and not item.is_blind else "",
+        verdict=_say_verdict(item),
         prompts=prompts[:_N_PROMPTS],
         other_prompts=prompts[_N_PROMPTS:],
         evidence=_build_evidence(item.snapshot, item.occurrences) if item.snapshot else None,
@@ -211,6 +213,12 @@ def _list_history(item: ReviewItem) -> Iterator[Said]:
         comments = (decision.comment,) if decision.comment else ()
         at = f"{decision.made_at:%Y-%m-%d %H:%M} UTC"
         yield Said(decision.annotator, say_decision(decision), comments, at)
+
+
+def _say_verdict(item: ReviewItem) -> str:
+    if item.verdict is None or item.is_blind:
+        return ""
+    return say_verdict(item.verdict, item.disputed)
 
 
 def _say(standing: Standing) -> Said:

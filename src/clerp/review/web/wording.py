@@ -1,8 +1,8 @@
 """Numbers and judgements as words."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from clerp.ledger.decision import Act, Decision, Standing, Verdict
+from clerp.ledger.decision import Act, Decision, Standing, Subject, Verdict
 from clerp.review.item import Place
 
 _HOUR = 3600.0
@@ -59,11 +59,21 @@ def say_standing(standing: Standing) -> str:
     return ", ".join(parts) or "not judged"
 
 
-def say_verdict(verdict: Verdict) -> str:
-    """Write what all decisions come to."""
+def say_disputed(about: Sequence[Subject]) -> str:
+    """Write what people disagree about: `the name and the role`."""
+    return " and ".join(f"the {subject}" for subject in about)
+
+
+def say_verdict(verdict: Verdict, disputed: Sequence[Subject]) -> str:
+    """Write what all decisions come to.
+
+    Args:
+        verdict: On one feature.
+        disputed: What people disagree about, where they do.
+    """
     names = ", ".join(verdict.annotators)
     if verdict.state == "disputed":
-        return f"Disputed: {names} do not agree"
+        return f"Disputed: {names} do not agree on {say_disputed(disputed)}"
     name = "" if verdict.label is None else verdict.label or "no name fits"
     role = f"({verdict.role})" if name and verdict.role else verdict.role
     return f"Locked: {' '.join(filter(None, (name, role)))}, by {names}"

@@ -17,6 +17,7 @@ from clerp.review.item import (
     OccurrenceView,
     Place,
     ReviewItem,
+    Sight,
 )
 from clerp.review.session import Choice, ReviewSession
 from clerp.review.snapshot import (
@@ -136,6 +137,7 @@ def make_item(number: int, **changed: Any) -> ReviewItem:
         own=None,
         others=(),
         verdict=None,
+        disputed=(),
         history=(),
         similar=(Namesake(name_item(2), "18_311", "say a capital"),),
     )
@@ -156,6 +158,7 @@ class FakeSession(ReviewSession):
         """Forget what was decided and changed."""
         self.items = {name_item(i): make_item(i) for i in range(self.n_items)}
         self.decided: list[dict[str, Any]] = []
+        self.sights: list[Sight | None] = []
         self.fault: Exception | None = None
 
     def find_next(self, after: str | None = None) -> str | None:
@@ -187,12 +190,14 @@ class FakeSession(ReviewSession):
         role: Any = "",
         comment: str = "",
         seconds: float | None = None,
+        sight: Sight | None = None,
     ) -> ReviewItem:
         before = self.show(item)
         if seen != before.seen:
             raise ConflictError("bob wrote \u202esay Dallas <b>")
         if act == "edit" and not label:
             raise UsageError("no label is given", remedy="Write one")
+        self.sights.append(sight)
         given = {"act": act, "label": label, "role": role, "comment": comment}
         self.decided.append({"item": item, "seconds": seconds, **given})
         decision = Decision(
@@ -249,7 +254,7 @@ class FakeSession(ReviewSession):
             Standing("ann", "edit", "say Austin", "output"),
             Standing("bob", "reject", comments=("<i>why</i>",)),
         )
-        return [DisputedItem(name_item(0), "14_2268", standings)]
+        return [DisputedItem(name_item(0), "14_2268", ("name", "role"), standings)]
 
     def suggest(self, typed: str, limit: int = 8) -> list[str]:
         labels = ["say Austin", "say a capital", "Texas", "US geography"]
@@ -257,8 +262,8 @@ class FakeSession(ReviewSession):
 
     def agreement(self) -> list[RoleAgreement]:
         return [
-            RoleAgreement(("ann", "bob"), None, 40, (40, 40), 0.81),
-            RoleAgreement(("ann", "bob"), "artefact", 40, (0, 0), None),
+            RoleAgreement(("ann", "bob"), True, None, 40, (40, 40), 0.81),
+            RoleAgreement(("ann", "bob"), False, "artefact", 40, (0, 0), None),
         ]
 
     def _fail(self) -> None:

@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from datetime import datetime
 from html import unescape
@@ -14,13 +15,13 @@ from tests.unit.review.web.review_session import (
     make_snapshot,
     name_item,
 )
-from tests.unit.review.web.visitor import Visitor, find_text, serve_session
+from tests.unit.review.web.visitor import SHOWN, Visitor, find_text, serve_session
 from tests.verbalizations import make_said, make_verbalization
 
 from clerp.errors import LedgerBusyError, LedgerError, UsageError
 from clerp.ledger.decision import Decision, Standing, Verdict
 from clerp.report.verbalized import view_verbalization
-from clerp.review.item import Namesake
+from clerp.review.item import Namesake, Sight
 from clerp.review.snapshot import CandidateView
 from clerp.review.web.pages import build_item_page
 from clerp.verbalizers.outcome import FeatureVerbalization
@@ -37,7 +38,7 @@ def _show(session: FakeSession, visitor: Visitor, **changed: Any) -> str:
 
 
 def _post(visitor: Visitor, **body: Any) -> Any:
-    return visitor.post(f"{ITEM}/decision", {"seen": 0, **body})
+    return visitor.post(f"{ITEM}/decision", {**SHOWN, **body})
 
 
 def test_the_page_opens_at_what_is_next(session: FakeSession, visitor: Visitor):
@@ -197,13 +198,14 @@ def test_what_people_said_is_shown(session: FakeSession, visitor: Visitor):
             visitor,
             own=Standing("ann", role="cross", is_flagged=True, comments=("hm",)),
             others=(Standing("bob", "edit", "Texas", "input"), Standing("cy", "reject")),
-            verdict=Verdict("disputed", "", "", ("bob", "cy")),
+            verdict=Verdict("disputed", None, "", ("bob", "cy")),
+            disputed=("name", "role"),
             history=history,
         )
     )
     for said in (
         "You: cross, flagged · hm",
-        "Disputed: bob, cy do not agree",
+        "Disputed: bob, cy do not agree on the name and the role",
         "bob Texas, input",
         "cy no name fits",
         "bob wrote Texas, as input · why &lt;b&gt; 2026-01-02 03:04 UTC",
@@ -269,6 +271,19 @@ def test_a_judgement_is_recorded_as_it_was_given(session: FakeSession, visitor: 
     assert session.decided == [{"item": name_item(0), "seconds": 4.5, **given}]
 
 
+@pytest.mark.parametrize("is_blind", [False, True])
+@pytest.mark.parametrize("is_decided", [False, True])
+def test_a_decision_tells_what_the_page_showed(
+    session: FakeSession, visitor: Visitor, is_blind: bool, is_decided: bool
+):
+    others = (Standing("bob", "edit", "Texas"),) if is_decided else ()
+    page = _show(session, visitor, is_blind=is_blind, others=others)
+    data = json.loads(page.split('id="page-data">')[1].split("</script>")[0])
+    told = {name: data[name] for name in ("seen", "saw_proposal", "saw_others")}
+    assert _post(visitor, act="reject", **told).status_code == 200
+    assert session.sights == [Sight(proposal=not is_blind, others=is_decided)]
+
+
 @pytest.mark.parametrize("act", ["flag", "comment"])
 def test_flags_and_comments_leave_the_feature_open(visitor: Visitor, act: str):
     assert _post(visitor, act=act, comment="look").json()["next"] == ITEM
@@ -276,7 +291,7 @@ def test_flags_and_comments_leave_the_feature_open(visitor: Visitor, act: str):
 
 def test_the_last_decision_leads_to_the_end(session: FakeSession, visitor: Visitor):
     for item in list(session.items)[1:]:
-        visitor.post(f"/item/{item}/decision", {"act": "accept", "seen": 0})
+        visitor.post(f"/item/{item}/decision", {**SHOWN, "act": "accept"})
     assert _post(visitor, act="accept").json()["next"] == "/"
     assert "All done" in find_text(visitor.get("/").text)
 
@@ -313,6 +328,9 @@ def test_who_decides_after_somebody_else_is_told_and_asked(session: FakeSession,
         {"seconds": -1.0},
         {"seconds": "1"},
         {"annotator": "bob"},
+        {"saw_proposal": None},
+        {"saw_proposal": 1},
+        {"saw_others": "false"},
     ],
 )
 def test_a_decision_that_the_page_does_not_send_is_refused(
@@ -321,6 +339,15 @@ def test_a_decision_that_the_page_does_not_send_is_refused(
     answer = _post(visitor, **{"act": "accept", **changed})
     assert answer.status_code == 422
     assert answer.json() == {"error": "This is not what the page sends: load it again"}
+    assert session.decided == []
+
+
+@pytest.mark.parametrize("name", ["act", *SHOWN])
+def test_a_decision_without_what_was_shown_is_refused(
+    session: FakeSession, visitor: Visitor, name: str
+):
+    body = {n: value for n, value in {**SHOWN, "act": "skip"}.items() if n != name}
+    assert visitor.post(f"{ITEM}/decision", body).status_code == 422
     assert session.decided == []
 
 
@@ -341,7 +368,7 @@ def test_what_is_no_decision_is_refused(session: FakeSession, visitor: Visitor, 
 )
 def test_only_ids_are_features(visitor: Visitor, item: str):
     assert visitor.get(f"/item/{item}").status_code == 404
-    body = {"act": "skip", "seen": 0}
+    body = {**SHOWN, "act": "skip"}
     assert visitor.post(f"/item/{item}/decision", body).status_code == 404
 
 
@@ -399,11 +426,11 @@ def test_only_places_of_the_list_are_listed(visitor: Visitor, offset: str):
 
 def test_disputes_and_agreement_are_shown(visitor: Visitor):
     disputes = find_text(visitor.get("/disputes").text)
-    assert "ann say Austin, output" in disputes
+    assert "14_2268 on the name and the role ann say Austin, output" in disputes
     assert "bob no name fits · &lt;i&gt;why&lt;/i&gt;" in disputes
     agreement = find_text(visitor.get("/agreement").text)
-    assert "ann, bob all 40 0.81" in agreement
-    assert "ann, bob artefact 40 –" in agreement
+    assert "ann, bob held back from both all 40 0.81" in agreement
+    assert "ann, bob seen artefact 40 –" in agreement
 
 
 def test_labels_are_suggested(visitor: Visitor):
@@ -420,7 +447,7 @@ def test_who_is_asked_for_roles_is_not_asked_for_labels():
         assert 'id="label"' not in html
         assert 'data-act="edit"' not in html
         assert "aria-pressed" not in html.split('class="buttons"')[1].split("</section>")[0]
-        answer = visitor.post(f"{ITEM}/decision", {"act": "role", "role": "cross", "seen": 0})
+        answer = visitor.post(f"{ITEM}/decision", {**SHOWN, "act": "role", "role": "cross"})
         assert answer.json()["next"] == f"/item/{name_item(1)}"
 
 

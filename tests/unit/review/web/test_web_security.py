@@ -1,11 +1,12 @@
 import itertools
+import json
 from typing import Any
 
 import httpx
 import pytest
 from starlette.routing import Route
 from tests.unit.review.web.review_session import FakeSession, name_item
-from tests.unit.review.web.visitor import Visitor, serve_session
+from tests.unit.review.web.visitor import SHOWN, Visitor, serve_session
 
 from clerp.local_page.security import HEADERS, MAX_BODY_BYTES, Access
 
@@ -27,7 +28,8 @@ ROUTES = {
 _ENTRY = "/enter"
 _POSTS = [path for (method, _), (path, _) in ROUTES.items() if method == "POST"]
 _ALL = [pytest.param(m, path, id=f"{m} {route}") for (m, route), (path, _) in ROUTES.items()]
-_BODY = {"act": "skip", "seen": 0}
+_BODY = {**SHOWN, "act": "skip"}
+_SENT = json.dumps(_BODY).encode()
 
 _EVIL_HOSTS = [
     "evil.example",
@@ -184,7 +186,7 @@ def test_what_another_page_posts_is_refused(
     given = {name: value.format(port=visitor.port) for name, value in changed.items()}
     headers = {**visitor.own_headers, **given}
     encoded = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
-    answer = visitor.client.post(path, content=b'{"act":"skip","seen":0}', headers=encoded)
+    answer = visitor.client.post(path, content=_SENT, headers=encoded)
     assert answer.status_code == status
     assert list(answer.json()) == ["error"]
     assert session.decided == []
@@ -206,7 +208,7 @@ def test_a_browser_that_says_nothing_of_the_site_may_post(visitor: Visitor):
 
 @pytest.mark.parametrize("path", _POSTS)
 def test_too_much_is_not_read(session: FakeSession, visitor: Visitor, path: str):
-    filler = b'{"act":"skip","seen":0}' + b" " * MAX_BODY_BYTES
+    filler = _SENT + b" " * MAX_BODY_BYTES
     declared = visitor.client.post(path, content=filler, headers=visitor.own_headers)
     assert declared.status_code == 413
     _check_headers(declared)
@@ -217,8 +219,7 @@ def test_too_much_is_not_read(session: FakeSession, visitor: Visitor, path: str)
 
 
 def test_as_much_as_is_allowed_is_read(session: FakeSession, visitor: Visitor):
-    body = b'{"act":"skip","seen":0}'
-    filled = body + b" " * (MAX_BODY_BYTES - len(body))
+    filled = _SENT + b" " * (MAX_BODY_BYTES - len(_SENT))
     answer = visitor.client.post(_DECISION, content=filled, headers=visitor.own_headers)
     assert answer.status_code == 200
     assert len(session.decided) == 1

@@ -8,6 +8,7 @@ from clerp.ledger.decision import Act, Decision, Standing, Verdict
 from clerp.review.item import Place
 from clerp.review.web.wording import (
     say_decision,
+    say_disputed,
     say_progress,
     say_share,
     say_standing,
@@ -75,10 +76,15 @@ def test_standings_tell_all_that_holds():
 
 
 def test_verdicts_name_who_they_rest_on():
-    assert say_verdict(Verdict("agreed", "Texas", "input", ("ann", "bob"))) == (
+    assert say_verdict(Verdict("agreed", "Texas", "input", ("ann", "bob")), ()) == (
         "Locked: Texas (input), by ann, bob"
     )
-    assert say_verdict(Verdict("agreed", "", "", ("ann",))) == "Locked: no name fits, by ann"
-    assert say_verdict(Verdict("disputed", "", "", ("ann", "bob"))) == (
-        "Disputed: ann, bob do not agree"
+    assert say_verdict(Verdict("agreed", "", "", ("ann",)), ()) == "Locked: no name fits, by ann"
+    assert say_verdict(Verdict("disputed", None, "", ("ann", "bob")), ("role",)) == (
+        "Disputed: ann, bob do not agree on the role"
     )
+
+
+def test_a_dispute_tells_what_it_is_about():
+    assert say_disputed(("name",)) == "the name"
+    assert say_disputed(("name", "role")) == "the name and the role"

@@ -17,6 +17,8 @@ from clerp.local_page.server import PageServer
 from clerp.review.session import ReviewSession
 from clerp.review.web.app import build_app
 
+SHOWN = {"seen": 0, "saw_proposal": True, "saw_others": False}
+"""What a page tells with a decision: what it showed of a feature that nobody had decided."""
 _WAIT_SECONDS = 30
 
 

@@ -74,6 +74,7 @@ async function decide(act, { role = pickRole() } = {}) {
   const answer = await postPatiently(`/item/${page.item}/decision`, {
     act, seen: page.seen, label: text, role,
     comment: comment.value.trim(), seconds: watch.read(),
+    saw_proposal: page.saw_proposal, saw_others: page.saw_others,
   });
   if (!answer) return;
   if (answer.status === 409) return showConflict(answer.said);
