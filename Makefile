@@ -10,7 +10,7 @@ LLM ?= build/llm
 # For any processor, so that pip may keep the wheel; no OpenMP, images or TLS: one thread serves text.
 LLAMA_FLAGS := -DGGML_NATIVE=OFF -DGGML_OPENMP=OFF -DLLAVA_BUILD=OFF -DLLAMA_OPENSSL=OFF
 
-.PHONY: demo test test-llm faults browser collected check benchmarks benchmark-collect benchmark-routing benchmark-llm benchmark-review benchmark-circuits benchmark-nla nla-transformers5 picture sample sample-evidence ordinary rule directions nla-eval system install install-test clean
+.PHONY: demo test test-slow test-llm faults browser collected check benchmarks benchmark-collect benchmark-routing benchmark-llm benchmark-review benchmark-circuits benchmark-nla nla-transformers5 picture sample sample-evidence ordinary rule directions nla-eval system install install-test clean
 
 demo: install  ## Label a bundled real graph and print the table
 	mkdir -p $(DEMO)
@@ -22,8 +22,11 @@ demo: install  ## Label a bundled real graph and print the table
 	@echo "The graph in circuit-tracer's frontend, where circuit-tracer is installed:"
 	@echo "  circuit-tracer start-server --graph_file_dir $(DEMO) --port 8046"
 
-test: install-test check  ## Everything that fits in 15 minutes
-	$(BIN)/pytest -q -n 2
+test: install-test check  ## Style, types, and all tests but the slow ones
+	$(BIN)/pytest -q -n 2 -m "not slow"
+
+test-slow: install-test  ## Whole runs beside faults, every command of the pages, figures that the pages quote
+	$(BIN)/pytest -q -n 2 -m slow
 
 faults: install-test  ## Ten times as many damaged inputs as make test tries, then 200 kills, and the table of what faults do
 	$(BIN)/pytest -q -n 2 --hypothesis-profile faults --timeout 3600 $$(grep -rl hypothesis tests plugins --include='test_*.py')

@@ -72,8 +72,8 @@ FallbackModel = Annotated[
 Nla = Annotated[
     str | None,
     typer.Option(
-        help="Natural language autoencoder that says what obscure features may be about: folder "
-        "of a pair, or NAME:ARGUMENT. Experimental; its texts are no labels."
+        help="Natural language autoencoder that says what features of tier 3 may be about: "
+        "folder of a pair, or NAME:ARGUMENT. Experimental; its texts are no labels."
     ),
 ]
 NlaModel = Annotated[
@@ -84,6 +84,13 @@ NlaExamples = Annotated[
     int | None, typer.Option(help="Examples of a feature that the NLA describes: 5.")
 ]
 NlaSamples = Annotated[int | None, typer.Option(help="Texts that it writes of each: 4.")]
+NlaTranscoders = Annotated[
+    str | None,
+    typer.Option(
+        help="Transcoders of the features, OWNER/REPO or a folder: each peak is run again before "
+        "it is described, where the NLA is on this machine."
+    ),
+]
 Budget = Annotated[
     float | None, typer.Option(help="US dollars that the calls may cost, never passed.")
 ]
@@ -142,6 +149,7 @@ def label(
     nla_model: NlaModel = None,
     nla_examples: NlaExamples = None,
     nla_samples: NlaSamples = None,
+    nla_transcoders: NlaTranscoders = None,
     budget: Budget = None,
     dry_run: Annotated[
         bool,
@@ -207,6 +215,7 @@ def label(
         "nla_model": nla_model,
         "nla_examples": nla_examples,
         "nla_samples": nla_samples,
+        "nla_transcoders": nla_transcoders,
         "budget": budget,
         "labeler": labeler,
         "embedder": embedder,
@@ -493,7 +502,7 @@ def _show_estimates(graphs: "Sequence[Path]", given: GivenSettings) -> None:
     if nla := estimated.nla:
         tell(
             f"The NLA would describe at most {nla.residuals:,} residuals of {nla.features:,} "
-            f"obscure features in {nla.texts:,} texts, with those of controls, less what the "
+            f"features of tier 3 in {nla.texts:,} texts, with those of controls, less what the "
             "ledger has."
         )
     if nla and nla.calls:

@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, TypedDict
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -23,6 +24,7 @@ CONFIG_FILE = "clerp.toml"
 RECORD = "the graph's own record"
 _FLAG = "flag"
 _ENVIRONMENT = "CLERP_"
+_AS_THEY_ARE: Mapping[str, str] = MappingProxyType({})
 
 # Tables, for which a variable has no room.
 _ONLY_IN_FILE = ("transcoder_sets", "prices")
@@ -45,6 +47,7 @@ class GivenSettings(TypedDict, total=False):
     nla_model: str | None
     nla_examples: int | None
     nla_samples: int | None
+    nla_transcoders: str | Path | None
     budget: float | None
     labeler: str | None
     embedder: str | None
@@ -96,14 +99,17 @@ class Settings(BaseModel):
     fallback_model: str | None = None
     """Asked in the place of `llm` where that does not answer; never without being named."""
     nla: str | None = None
-    """Natural language autoencoder that says what obscure features may be about: NAME:ARGUMENT of
-    a verbalizer, or the folder of a pair."""
+    """Natural language autoencoder that says what features of tier 3 may be about: NAME:ARGUMENT
+    of a verbalizer, or the folder of a pair."""
     nla_model: str | None = None
     """The graphs' model, where they do not say it themselves: an NLA is held against it."""
     nla_examples: int = Field(default=5, ge=1, le=20)
     """Of a feature's top examples, how many it describes."""
     nla_samples: int = Field(default=4, ge=1, le=20)
     """Texts that it writes of each; of one alone it cannot be told whether it repeats itself."""
+    nla_transcoders: str | None = None
+    """Transcoders of the features, OWNER/REPO[//FOLDER][@REVISION] or a folder: with them each peak
+    is run again before it is described, where the NLA is on this machine."""
     budget: float | None = Field(default=None, ge=0)
     """US dollars that the calls of a run may cost, never passed."""
     labeler: str = "token-frequency"
@@ -142,7 +148,7 @@ class Settings(BaseModel):
     prices: Mapping[str, ModelPrice] = Field(default_factory=dict[str, ModelPrice])
     """By model, named as in `llm` without an address."""
 
-    @field_validator("features", "ledger", "null", "nla", mode="before")
+    @field_validator("features", "ledger", "null", "nla", "nla_transcoders", mode="before")
     @classmethod
     def _write_path(cls, given: object) -> object:
         return str(given) if isinstance(given, Path) else given
@@ -187,6 +193,7 @@ def resolve_settings(
     environment: Mapping[str, str] | None = None,
     folder: Path | None = None,
     recorded: Mapping[str, object] | None = None,
+    spelled: Mapping[str, str] = _AS_THEY_ARE,
 ) -> ResolvedSettings:
     """Merge all the places that settings come from.
 
@@ -195,6 +202,7 @@ def resolve_settings(
         environment: `CLERP_*` variables, by default those of the process.
         folder: Where `clerp.toml` may lie, by default the working folder.
         recorded: The configuration under `metadata.clerp` of a labelled graph.
+        spelled: Flags of a command that are not called like their settings.
 
     Raises:
         UsageError: A value or key cannot be used; the message names it and where it comes from.
@@ -214,7 +222,7 @@ def resolve_settings(
     from_record = _read_record(recorded or {}, from_flags)
     add(from_record, dict.fromkeys(from_record, RECORD))
     add(from_flags, dict.fromkeys(from_flags, _FLAG))
-    return ResolvedSettings(_validate(values, origins), origins)
+    return ResolvedSettings(_validate(values, origins, spelled), origins)
 
 
 def _read_file(path: Path) -> dict[str, object]:
@@ -258,14 +266,18 @@ def _variable(field: str) -> str:
     return _ENVIRONMENT + field.upper()
 
 
-def _validate(values: Mapping[str, object], origins: Mapping[str, str]) -> Settings:
+def _validate(
+    values: Mapping[str, object], origins: Mapping[str, str], spelled: Mapping[str, str]
+) -> Settings:
     try:
         return Settings.model_validate(dict(values))
     except ValidationError as invalid:
-        raise _explain(invalid.errors()[0], origins) from invalid
+        raise _explain(invalid.errors()[0], origins, spelled) from invalid
 
 
-def _explain(fault: "ErrorDetails", origins: Mapping[str, str]) -> UsageError:
+def _explain(
+    fault: "ErrorDetails", origins: Mapping[str, str], spelled: Mapping[str, str]
+) -> UsageError:
     """Name a setting as it was written where it was given."""
     name = ".".join(str(part) for part in fault["loc"])
     origin = origins.get(name.partition(".")[0], "")
@@ -275,7 +287,7 @@ def _explain(fault: "ErrorDetails", origins: Mapping[str, str]) -> UsageError:
         known = f"Known: {', '.join(Settings.model_fields)}"
         return UsageError(f"there is no setting {name!r}", where=where, remedy=known)
     if origin == _FLAG:
-        return UsageError(said, where=_flag(name), remedy="Run: clerp --help")
+        return UsageError(said, where=spelled.get(name) or _flag(name), remedy="Run: clerp --help")
     if origin == RECORD:
         where = f"{RECORD}, metadata.clerp.configuration.{name}"
         return UsageError(said, where=where, remedy="Label the graph again")

@@ -18,7 +18,7 @@ from clerp.requests import Requests
 from clerp.router import Tier
 from clerp.verbalizers.choosing import choose_passages
 from clerp.verbalizers.driving import N_BASELINE, N_RANDOM, Terms
-from clerp.verbalizing import list_obscure
+from clerp.verbalizing import list_tier_3
 
 
 async def estimate_pools(
@@ -67,7 +67,7 @@ def estimate_nla(pools: Iterable[Pool], settings: Settings) -> NlaEstimate | Non
     if settings.nla is None:
         return None
     terms = Terms(n_examples=settings.nla_examples, n_samples=settings.nla_samples)
-    known = [pool.known[feature] for pool in pools for feature in list_obscure(pool)]
+    known = [pool.known[feature] for pool in pools for feature in list_tier_3(pool)]
     asked = [evidence for evidence in known if isinstance(evidence, FeatureEvidence)]
     places = [
         choose_passages(one, terms.n_examples, terms.n_inactive, held_out=list_held_out(one))

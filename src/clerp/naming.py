@@ -166,8 +166,7 @@ async def name_feature(
         return _unnamed(route, evidence, "abstained", Abstention("", route.reason))
     labeler = labelers.get(route.tier)
     if labeler is None:
-        missing = "no LLM configured" if route.tier == 2 else "obscure: no window is alike enough"
-        return _unnamed(route, evidence, "needs_review", Abstention("", missing))
+        return _unnamed(route, evidence, "needs_review", Abstention("", _say_missing(route)))
     request = await requests.make(feature)
     try:
         answer = await ask_labeler(labeler, request)
@@ -188,6 +187,14 @@ async def name_feature(
         evidence_digest=evidence.digest,
         details=answer.details,
     )
+
+
+def _say_missing(route: Route) -> str:
+    if route.tier == 2:
+        return "no LLM configured"
+    if route.role == "obscure":
+        return "obscure: no window is alike enough"
+    return f"too close to call: {route.role}, nearly tied with {route.runner_up}"
 
 
 def _unnamed(

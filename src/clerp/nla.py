@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
@@ -10,10 +10,12 @@ from jaxtyping import Float32
 
 from clerp.config import Settings
 from clerp.errors import NotAvailableError, UsageError, VerbalizerError
+from clerp.feature import FeatureId
 from clerp.graph import AttributionGraph
 from clerp.plugins import Verbalizer, find, is_registered
 from clerp.targets.neuronpedia import name_model
 from clerp.verbalizers import ModelClaim, PairIdentity, Passage, Sampling
+from clerp.verbalizers.features import forget_folder
 
 _NAMED = re.compile(r"[a-z][a-z0-9_-]+:")
 _PAIR = "nla:"
@@ -59,6 +61,10 @@ class UnopenedVerbalizer:
         """Raise."""
         self._refuse()
 
+    def open_features(self, transcoders: str, features: Sequence[FeatureId]) -> NoReturn:
+        """Raise."""
+        self._refuse()
+
     def _refuse(self) -> NoReturn:
         raise self._fault
 
@@ -66,8 +72,8 @@ class UnopenedVerbalizer:
 def open_verbalizer(settings: Settings) -> Verbalizer:
     """Make the verbalizer that a run names.
 
-    One that cannot be had now says so when a graph is held against it: the run goes on. Offline a
-    pair of HuggingFace is not opened, for that asks a server.
+    One that cannot be had now says so when a graph is held against it: the run goes on. Offline no
+    pair is opened: where it is, or its model, may ask a server, and the ledger alone answers.
 
     Raises:
         UsageError: None is named, or not properly.
@@ -77,8 +83,8 @@ def open_verbalizer(settings: Settings) -> Verbalizer:
         raise UsageError("no NLA is named", remedy="Name one: --nla FOLDER, or --nla NAME:ARGUMENT")
     named = name_verbalizer(settings.nla)
     recorded = forget_place(settings.nla)
-    if settings.offline and named == recorded and named.startswith(_PAIR):
-        unasked = NotAvailableError(f"{named} is not opened", remedy="Run without --offline")
+    if settings.offline and named.startswith(_PAIR):
+        unasked = NotAvailableError(f"{recorded} is not opened", remedy="Run without --offline")
         return UnopenedVerbalizer(recorded, unasked)
     try:
         return find("verbalizers", named)
@@ -96,14 +102,14 @@ def name_verbalizer(nla: str) -> str:
 def forget_place(nla: str) -> str:
     """Return what `--nla` asks for, for records: of a folder its name, of a server no address.
 
-    What comes after a comma says where the model of a pair is, which is no part of its name.
+    What comes after a comma says where the model of a pair is and how it runs, which is no part of
+    its name.
     """
     name, _, argument = name_verbalizer(nla).partition(":")
     argument = argument.partition(",")[0]
     if "://" in argument or not argument:
         return name
-    is_here = argument[0] in "./~\\" or "\\" in argument or Path(argument).exists()
-    return f"{name}:{PurePath(argument).name if is_here else argument}"
+    return f"{name}:{forget_folder(argument)}"
 
 
 def claim_model(graph: AttributionGraph, given: str | None = None) -> ModelClaim:

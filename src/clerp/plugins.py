@@ -195,7 +195,11 @@ class Verbalizer(Protocol):
 
 @runtime_checkable
 class VectorVerbalizer(Verbalizer, Protocol):
-    """One that takes vectors, so that controls can be run."""
+    """One that takes vectors, so that controls can be run.
+
+    What one may offer besides stands in `clerp.verbalizers.recording` (residuals of ordinary text,
+    which one of several it is) and `clerp.verbalizers.features` (transcoders that run beside it).
+    """
 
     async def extract(self, passages: "Sequence[Passage]") -> "Sequence[Extraction | Missed]":
         """Return the residual at the end of each passage, in order."""

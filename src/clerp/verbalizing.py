@@ -2,12 +2,12 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from clerp.config import Settings
-from clerp.errors import InputError, NotAvailableError, VerbalizerError
+from clerp.errors import NotAvailableError, VerbalizerError
 from clerp.evidence import EvidenceGap, FeatureEvidence
 from clerp.feature import FeatureId
 from clerp.labelers.llm import LlmLabeler, open_llm
@@ -21,15 +21,16 @@ from clerp.pool import Pool
 from clerp.progress import Progress, ReportProgress
 from clerp.proposing import OF_MODELS, propose
 from clerp.requests import Requests
-from clerp.verbalizers.driving import Directions, Terms, verbalize_features
+from clerp.verbalizers.driving import Terms, verbalize_features
 from clerp.verbalizers.outcome import FeatureVerbalization, MethodName, tell_fault
-from clerp.verbalizers.recording import open_calls
+from clerp.verbalizers.recording import RecordedCalls, open_calls
 from clerp.verbalizers.verbalization import InputKind
+from clerp.verbalizers.work import Work
 
 Named = Mapping[FeatureId, LabeledFeature]
 Said = Mapping[FeatureId, FeatureVerbalization]
-LeftOut = Mapping[FeatureId, Collection[str]]
-NOT_RUN_AGAIN = "no peak was run again: that the feature fires there is what the evidence says"
+ReportShare = Callable[[float], None]
+"""Is told the share of the texts that are there, from 0 to 1."""
 _CHANCE = 0.05
 
 
@@ -40,11 +41,8 @@ class NlaRequest:
     kind: InputKind = "example"
     method: MethodName = ""
     """How a proposal is made of the texts; empty where none is."""
-    directions: Directions = field(default_factory=dict[FeatureId, str])
-    """What decoder rows write, or why there is none, for the kind `decoder`."""
-    left_out: LeftOut | None = None
-    """Ids of examples, by feature, that do not fire as the evidence says; None where nobody ran
-    them again."""
+    record: Callable[[RecordedCalls], None] | None = None
+    """Is given the calls when all has been said, to write them down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +55,34 @@ class Nla:
     model: LlmLabeler | None = None
 
     async def ask(
-        self, pool: Pool, features: Sequence[FeatureId], request: NlaRequest
+        self,
+        pool: Pool,
+        features: Sequence[FeatureId],
+        request: NlaRequest,
+        report: ReportProgress,
     ) -> dict[FeatureId, FeatureVerbalization]:
         """Ask about features.
+
+        Args:
+            pool: That they are in.
+            features: Whatever their tier.
+            request: What is asked.
+            report: Is told how far this is, features by the share of their texts that are there.
 
         Returns:
             What was said of each, or why nothing was: a pair that does not fit, or that broke,
             ends no run.
 
         Raises:
-            ClerpError: The ledger failed, or the method is made for something else.
+            ClerpError: The ledger failed, or the method is made for something else, or
+                transcoders cannot be used.
         """
+        n = len(features)
+
+        def report_share(share: float) -> None:
+            report(Progress("verbalize", int(share * n), n))
+
+        report_share(0.0)
         evidence = [e for f in features if isinstance(e := pool.known[f], FeatureEvidence)]
         gaps = [gap for f in features if isinstance(gap := pool.known[f], EvidenceGap)]
         said = {
@@ -75,34 +90,37 @@ class Nla:
             for gap in gaps
         }
         if evidence:
-            said |= await self._describe(pool, evidence, request)
-        if request.left_out is None and request.kind != "decoder":
-            said = {feature: _add_note(one, NOT_RUN_AGAIN) for feature, one in said.items()}
-        return await self._propose(pool, said, request) if request.method else said
+            said |= await self._describe(pool, evidence, request, report_share)
+        told = await self._propose(pool, said, request) if request.method else said
+        report(Progress("verbalize", n, n))
+        return told
 
     async def _describe(
-        self, pool: Pool, evidence: Sequence[FeatureEvidence], request: NlaRequest
+        self,
+        pool: Pool,
+        evidence: Sequence[FeatureEvidence],
+        request: NlaRequest,
+        report: ReportShare,
     ) -> dict[FeatureId, FeatureVerbalization]:
         settings = self.settings
         claim = claim_model(pool.graphs[0], settings.nla_model)
-        left_out = request.left_out or {}
         try:
             async with open_calls(
                 self.verbalizer, claim, self.ledger, ask=not settings.offline
             ) as calls:
-                return await verbalize_features(
+                said = await verbalize_features(
                     evidence,
-                    calls,
+                    replace(calls, work=Work(report)),
                     find("embedders", settings.embedder),
                     Terms(request.kind, settings.nla_examples, settings.nla_samples),
-                    # Which examples are held out depends on all of them, also on those left out.
-                    held_out={
-                        one.feature: (*list_held_out(one), *left_out.get(one.feature, ()))
-                        for one in evidence
-                    },
-                    directions=request.directions,
+                    # Which ones depends on all examples, also on those whose peaks do not hold.
+                    held_out={one.feature: list_held_out(one) for one in evidence},
+                    transcoders=settings.nla_transcoders,
                 )
-        except (VerbalizerError, InputError) as fault:
+                if request.record is not None:
+                    request.record(calls)
+                return said
+        except VerbalizerError as fault:
             reason = tell_fault(fault)
             may_mend = not isinstance(fault, NotAvailableError)
             details = {"unfinished": reason} if may_mend else {}
@@ -178,7 +196,7 @@ async def verbalize_pools(
     terms: ModelTerms,
     report: ReportProgress,
 ) -> list[Named]:
-    """Ask an NLA about the obscure features of some pools.
+    """Ask an NLA about the features of tier 3 of some pools.
 
     Where a language model is named it says, by the method `baez`, what the texts of a feature
     share: hardly anybody reads twenty texts of each. That is still no label.
@@ -193,7 +211,7 @@ async def verbalize_pools(
         report: Is told how far this is.
 
     Returns:
-        The same outcomes, those of obscure features with what was said of them or why nothing was.
+        The same outcomes, those of tier 3 with what was said of them or why nothing was.
 
     Raises:
         ClerpError: The ledger failed, or the language model cannot be asked.
@@ -202,21 +220,24 @@ async def verbalize_pools(
     told: list[Named] = []
     async with open_nla(verbalizer, settings, ledger, method, terms) as nla:
         for pool, outcomes in zip(pools, named, strict=True):
-            asked = list_obscure(pool)
-            report(Progress("verbalize", 0, len(asked)))
-            said = await nla.ask(pool, asked, NlaRequest(method=method)) if asked else {}
+            asked = list_tier_3(pool)
+            said = await nla.ask(pool, asked, NlaRequest(method=method), report)
             changed = {f: replace(outcomes[f], verbalization=one) for f, one in said.items()}
             told.append({**outcomes, **changed})
-            report(Progress("verbalize", len(asked), len(asked)))
     return told
 
 
-def list_obscure(pool: Pool) -> list[FeatureId]:
-    """List the features that an NLA is asked about: obscure ones that no person has judged."""
+def list_tier_3(pool: Pool) -> list[FeatureId]:
+    """List the features that an NLA is asked about: those that wait for a person to name them.
+
+    They are obscure, or too close between two roles for anything but a person. Artefacts are not
+    among them, for they have nothing to name.
+    """
     return [
         feature
         for feature, route in pool.routes.items()
-        if route.role == "obscure"
+        if route.tier == 3
+        and route.role != "artefact"
         and (feature not in pool.reviewed or pool.reviewed[feature].label is None)
         and isinstance(pool.known[feature], FeatureEvidence)
     ]
@@ -231,22 +252,24 @@ def note_verbalizations(features: Sequence[LabeledFeature]) -> tuple[str, ...]:
     if statuses:
         told = ", ".join(f"{n} {status}" for status, n in sorted(statuses.items()))
         notes.append(
-            f"An NLA spoke of {statuses.total()} of {len(said)} obscure features: {told}. It is "
-            "experimental and gives no labels; read it with clerp why or clerp review"
+            f"An NLA spoke of {statuses.total()} of {len(said)} "
+            f"{_name_features(len(said))} of tier 3: {told}. It is experimental and gives no "
+            "labels; read it with clerp why or clerp review"
         )
     if statuses["suggestive"]:
         n_judged = statuses.total() - statuses["unusable"]
         notes.append(
-            f"By chance alone up to {_CHANCE * n_judged:.2g} of {n_judged} features would be "
-            "suggestive: p is not corrected for how many were asked about"
+            f"By chance alone up to {_CHANCE * n_judged:.2g} of {n_judged} "
+            f"{_name_features(n_judged)} would be suggestive: p is not corrected for how many were "
+            "asked about"
         )
     for reason, n in missing.most_common(1):
         others = missing.total() - n
         more = f"; {others} more for other reasons" if others else ""
-        were = "feature was" if n == 1 else "features were"
-        notes.append(f"{n} obscure {were} not verbalized, {reason}{more}")
+        were = "was" if n == 1 else "were"
+        notes.append(f"{n} {_name_features(n)} of tier 3 {were} not verbalized, {reason}{more}")
     return tuple(notes)
 
 
-def _add_note(said: FeatureVerbalization, note: str) -> FeatureVerbalization:
-    return replace(said, notes=(*said.notes, note)) if said.is_available else said
+def _name_features(n: int) -> str:
+    return "feature" if n == 1 else "features"

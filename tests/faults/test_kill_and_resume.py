@@ -13,6 +13,8 @@ from tests.fake_llm import Asked, FakeLlm, run_fake_llm
 from tests.faults.figures import Figures
 from tests.faults.place import Kept, Place, end, fingerprint, make_place, name_by_prompt
 
+pytestmark = pytest.mark.slow
+
 N, CONCURRENCY, LATENCY = 500, 16, 0.02
 KILLS = 200 if os.environ.get("CLERP_FAULTS") == "full" else 10
 MOST_BETWEEN = 120

@@ -16,6 +16,8 @@ from tests.faults.ledger_writers import write_until
 
 from clerp.ledger import open_ledger
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 600.0 if os.environ.get("CLERP_FAULTS") == "full" else 10.0
 BETWEEN_KILLS = (2.0, 5.0)
 SPAWN = multiprocessing.get_context("spawn")

@@ -19,6 +19,8 @@ from tests.unit.ledger.records import make_answer, make_item, queue
 from clerp.errors import LedgerBusyError, LedgerError
 from clerp.ledger import Claim, Ledger, open_ledger
 
+pytestmark = pytest.mark.slow
+
 N, CONCURRENCY = 120, 8
 WRITERS = 4
 CRASHES = 3

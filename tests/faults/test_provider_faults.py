@@ -19,6 +19,8 @@ from tests.virtual_time import now, run_in_virtual_time
 from clerp.errors import BusyError, DeniedError, TransportError
 from clerp.llm.pace import PaceSettings
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 2.0
 WORKERS = 64
 SEEDS = range(6)

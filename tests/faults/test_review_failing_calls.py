@@ -20,6 +20,8 @@ from tests.unit.review.web.visitor import find_text
 from clerp.ledger import open_ledger
 from clerp.ledger.queue import hash_key
 
+pytestmark = pytest.mark.slow
+
 STEP = 1 if os.environ.get("CLERP_FAULTS") == "full" else 9
 ITEMS = [make_item(n, share=0.1) for n in range(1, 5)]
 DECIDED = [hash_key(item.key) for item in ITEMS[:3]]

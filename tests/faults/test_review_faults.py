@@ -21,7 +21,7 @@ from tests.tiny_graph import build_records, build_tiny_graph, write_graph, write
 from tests.unit.ledger.databases import ask, connect, lock
 from tests.unit.ledger.records import SET, make_item, queue
 from tests.unit.review.fold import check_fold
-from tests.unit.review.web.visitor import find_text, serve_session
+from tests.unit.review.web.visitor import SHOWN, find_text, serve_session
 
 import clerp
 from clerp.errors import LedgerBusyError
@@ -30,6 +30,8 @@ from clerp.ledger.queue import hash_key
 from clerp.ledger.review_reads import QueueFilter
 from clerp.review.exchange import Imported, import_decisions
 from clerp.review.session import Choice, ReviewSession
+
+pytestmark = pytest.mark.slow
 
 __all__ = ["postgres"]
 
@@ -135,7 +137,7 @@ def test_a_ledger_that_is_away_is_said_and_goes_on_when_it_is_back(
     with open_ledger(str(path)) as ledger, open_page(ledger) as visitor:
         assert visitor.decide(FIRST, "edit", label="Texas", comment="1").is_success
         restore = spoil(path)
-        refused = visitor.post(f"/item/{FIRST}/decision", act="reject", seen=1)
+        refused = visitor.post(f"/item/{FIRST}/decision", act="reject", **{**SHOWN, "seen": 1})
         check_refused(refused, 500, said, "Put it back")
         for page in ("/", "/list", f"/item/{SECOND}"):
             check_refused(visitor.client.get(page), 500, said)
@@ -150,7 +152,7 @@ def test_a_locked_ledger_is_said_and_takes_the_same_decision_afterwards(
     monkeypatch.setattr(engine, "BUSY_TIMEOUT_SECONDS", 0.05)
     with open_ledger(place) as ledger, open_page(ledger) as visitor:
         visitor.look(FIRST)
-        asked = {"act": "edit", "seen": 0, "label": "Texas", "comment": "1"}
+        asked = {**SHOWN, "act": "edit", "label": "Texas", "comment": "1"}
         with lock(place):
             refused = visitor.post(f"/item/{FIRST}/decision", **asked)
             check_refused(refused, 503, "another process has locked the ledger", "Wait")

@@ -20,9 +20,12 @@ from tests.postgres import Postgres, run_postgres
 from tests.unit.ledger.databases import ask
 from tests.unit.ledger.records import make_item, queue
 from tests.unit.review.fold import check_fold
+from tests.unit.review.web.visitor import SHOWN
 
 from clerp.ledger import open_ledger
 from clerp.ledger.queue import hash_key
+
+pytestmark = pytest.mark.slow
 
 FULL = os.environ.get("CLERP_FAULTS") == "full"
 KILLS = 200 if FULL else 8
@@ -217,7 +220,7 @@ def _decide_until_refused(reviewer: Reviewer, visitor: Visitor) -> None:
 
 def check_said(visitor: Visitor, refused: list[str], server: Postgres) -> None:
     """Check that decisions and pages are refused in one line that names the place."""
-    answers = [visitor.post(f"/item/{KEYS[0]}/decision", act="reject", seen=0)]
+    answers = [visitor.post(f"/item/{KEYS[0]}/decision", act="reject", **SHOWN)]
     answers += [visitor.client.get(path) for path in ("/", f"/item/{KEYS[0]}", "/list")]
     assert all(answer.status_code in (500, 503) for answer in answers)
     for said in (*refused, *(answer.text for answer in answers)):

@@ -13,6 +13,8 @@ from clerp.llm.budget import Budget, Reservation, estimate_most
 from clerp.llm.prices import Price
 from clerp.llm.transport import MAX_TOKENS
 
+pytestmark = pytest.mark.slow
+
 Label = Callable[..., Outcome]
 
 PRICE = Price(1.0, 4.0)

@@ -8,6 +8,8 @@ from tests.fake_llm import Asked, FakeLlm, Reply, error, page
 from tests.faults.figures import Figures
 from tests.faults.place import Place, name_by_prompt
 
+pytestmark = pytest.mark.slow
+
 Label = Callable[..., Outcome]
 
 WORKERS = 16

@@ -16,6 +16,8 @@ from tests.fake_llm import FakeLlm
 from tests.faults.figures import Figures
 from tests.faults.place import Place
 
+pytestmark = pytest.mark.slow
+
 Label = Callable[..., Outcome]
 
 N = 120

@@ -22,6 +22,8 @@ from tests.faults.shim import (
     start_faulty_runs,
 )
 
+pytestmark = pytest.mark.slow
+
 FULL = os.environ.get("CLERP_FAULTS") == "full"
 N = 8
 POINTS_OF_THE_LEDGER = 4

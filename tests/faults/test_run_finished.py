@@ -7,9 +7,12 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 from tests.fake_llm import GOOD_ANSWER, Asked, Reply, chat, run_fake_llm
 from tests.faults.figures import Figures
 from tests.faults.place import Place, end, fingerprint, make_place, name_by_prompt
+
+pytestmark = pytest.mark.slow
 
 SAMPLE = Path(__file__).parents[2] / "graphs" / "smollm2-135m"
 

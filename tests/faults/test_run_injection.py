@@ -16,6 +16,8 @@ from tests.faults.place import (
     write_settings,
 )
 
+pytestmark = pytest.mark.slow
+
 Label = Callable[..., Outcome]
 
 N_CLEAN = 20

@@ -16,6 +16,8 @@ from tests.unit.ledger.records import make_answer
 
 from clerp.ledger import GroupCommit, LedgerWrites, open_ledger
 
+pytestmark = pytest.mark.slow
+
 N, ANSWERED, IN_FLIGHT = 100, 30, 64
 EVERY = ("--llm-all",)
 

@@ -12,6 +12,8 @@ from tests.fake_llm import FakeLlm
 from tests.faults.figures import Figures
 from tests.faults.place import Place, end
 
+pytestmark = pytest.mark.slow
+
 FULL = os.environ.get("CLERP_FAULTS") == "full"
 N = 5000 if FULL else 400
 LATENCY, CONCURRENCY = 0.1, 8

@@ -17,6 +17,8 @@ from clerp.llm import Completion, Prompt, http_transport
 from clerp.llm.http_transport import HttpTransport
 from clerp.llm.prompt import AnswerFormat
 
+pytestmark = pytest.mark.slow
+
 Label = Callable[..., Outcome]
 
 N, SHARE, TIMEOUT = 100, 0.2, 2.0

@@ -12,6 +12,8 @@ from tests.faults.figures import Figures
 from tests.faults.place import Place, list_features, name_by_prompt, write_settings
 from tests.faults.test_run_budget import PRICES, read_most
 
+pytestmark = pytest.mark.slow
+
 Label = Callable[..., Outcome]
 
 N_SMALL = 3

@@ -16,6 +16,8 @@ from clerp.errors import LabelerError
 from clerp.labelers.llm import open_llm
 from clerp.ledger import open_ledger
 
+pytestmark = pytest.mark.slow
+
 Label = Callable[..., Outcome]
 
 CANARY = "sk-canary-0123456789abcdefghij"

@@ -13,6 +13,8 @@ from tests.fake_llm import FakeLlm, Reply, run_fake_llm
 from tests.faults.figures import Figures
 from tests.faults.place import Place, end, fingerprint, make_place, name_by_prompt
 
+pytestmark = pytest.mark.slow
+
 N, CONCURRENCY = 200, 16
 EVERY = ("--llm-all",)
 N_LEASED = 16

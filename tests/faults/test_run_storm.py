@@ -27,6 +27,8 @@ from clerp.llm.http_transport import HttpTransport
 from clerp.llm.litellm_transport import LitellmTransport
 from clerp.llm.prompt import AnswerFormat
 
+pytestmark = pytest.mark.slow
+
 Label = Callable[..., Outcome]
 
 FULL = os.environ.get("CLERP_FAULTS") == "full"

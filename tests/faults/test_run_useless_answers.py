@@ -10,6 +10,8 @@ from tests.fake_llm import GOOD_ANSWER, FakeLlm, Reply, chat, completion
 from tests.faults.figures import Figures
 from tests.faults.place import Place
 
+pytestmark = pytest.mark.slow
+
 Label = Callable[..., Outcome]
 
 MARK = "zanzibar"

@@ -23,6 +23,8 @@ from tests.traced_graphs import WORDS, save_transcoders, trace_graph, write_json
 
 from clerp.graph import read_graph
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = (
     ROOT / "README.md",

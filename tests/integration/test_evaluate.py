@@ -16,6 +16,8 @@ from clerp.evaluation.comparison import BASELINES
 from clerp.graph import read_graph
 from clerp.router import RULES
 
+pytestmark = pytest.mark.slow
+
 Run = Callable[..., Outcome]
 SAMPLE = Path(__file__).parents[2] / "graphs" / "smollm2-135m"
 DATA = Path(os.environ.get("CLERP_TEST_DATA", "/nonexistent")) / "roles"

@@ -13,6 +13,8 @@ from clerp.feature import FeatureId
 from clerp.ordinary.passages import WIDTH, load_passages
 from clerp.router.significance import q_values
 
+pytestmark = pytest.mark.slow
+
 PEAK = WIDTH // 2
 PASSAGES = load_passages().tokens[::17]
 N_TOP, N_LOWER = 10, 5

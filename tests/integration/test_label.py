@@ -39,6 +39,7 @@ def without_labels(node: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in node.items() if not key.startswith("clerp")}
 
 
+@pytest.mark.slow
 def test_two_runs_write_the_same_bytes_and_relabelling_changes_nothing(tmp_path: Path) -> None:
     for name in ("a", "b"):
         clerp.label(FRANCE, ledger=tmp_path / f"{name}.db").write(tmp_path / f"{name}.json")
@@ -80,6 +81,7 @@ def test_features_of_several_graphs_are_labelled_once_and_alike(run: Run) -> Non
         assert france[feature].route == six[feature].route
 
 
+@pytest.mark.slow
 def test_the_order_of_several_graphs_changes_nothing(run: Run, tmp_path: Path) -> None:
     six, france = clerp.label([SIX, FRANCE], ledger=tmp_path / "other.db")
     assert france.document == run.france.document

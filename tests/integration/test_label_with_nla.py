@@ -7,16 +7,18 @@ from typing import Any
 import pytest
 from tests.command_line import Outcome, Run, make_runner
 from tests.fake_llm import always_good, run_fake_llm
+from tests.rerunning import OFF, RerunningVerbalizer
 from tests.tiny_graph import FEATURES, build_records, build_tiny_graph, write_graph, write_records
 
 import clerp
 from clerp import pipeline
-from clerp.errors import NotAvailableError, VerbalizerError
+from clerp.errors import InputError, NotAvailableError, VerbalizerError
 from clerp.ledger import open_ledger
 from clerp.ledger.review_reads import QueueFilter
 from clerp.review.session import Choice, ReviewSession
 from clerp.testing.fake_verbalizer import MODEL, FakeVectorVerbalizer
 from clerp.verbalizers import ModelClaim, PairIdentity
+from clerp.verbalizers.peaks import NOT_RUN_AGAIN
 
 FIRST = str(FEATURES[0])
 # Nothing is so much alike: every feature is obscure.
@@ -68,7 +70,7 @@ def test_what_is_said_stands_beside_the_features_and_changes_nothing_else(
     assert label(run, "plain.json", "--ledger", "plain.db").code == 0
     told = label_with_nla(run, "said.json")
     assert told.code == 0, told.err
-    assert "An NLA spoke of 8 of 8 obscure features" in told.err
+    assert "An NLA spoke of 8 of 8 features of tier 3" in told.err
     plain, said = read(place, "plain.json"), read(place, "said.json")
     assert plain["nodes"] == said["nodes"]
     record = said["metadata"]["clerp"]
@@ -95,6 +97,40 @@ def test_a_second_run_asks_nobody_and_writes_the_same_bytes(
     assert (place / "first.json").read_bytes() == (place / "offline.json").read_bytes()
 
 
+def test_peaks_are_run_again_where_transcoders_are_named(
+    run: Run, place: Path, monkeypatch: pytest.MonkeyPatch
+):
+    put(RerunningVerbalizer(off=["0.0"]), monkeypatch)
+    (place / "lovelace" / "set").mkdir(parents=True)
+    named = ("--nla-transcoders", place / "lovelace" / "set")
+    told = label_with_nla(run, "first.json", *named)
+    assert told.code == 0, told.err
+    spoken = read(place, "first.json")["metadata"]["clerp"]["features"][FIRST]["verbalization"]
+    assert spoken["notes"] == [f"0.0 was left out: {OFF}"]
+    assert "0.0" not in {said["input_id"] for said in spoken["said"]}
+    assert spoken["details"]["transcoders"] == "set@111111111111"
+    assert "lovelace" not in (place / "first.json").read_text()
+    silent = put(RerunningVerbalizer(), monkeypatch)
+    label_with_nla(run, "again.json", *named)
+    label_with_nla(run, "offline.json", *named, "--offline")
+    assert silent.asked == []
+    assert (place / "first.json").read_bytes() == (place / "again.json").read_bytes()
+    assert (place / "first.json").read_bytes() == (place / "offline.json").read_bytes()
+
+
+def test_transcoders_that_cannot_be_read_leave_the_run_unfinished(
+    run: Run, place: Path, monkeypatch: pytest.MonkeyPatch
+):
+    fault = InputError("the file is cut off", where="/home/ada", remedy="Fetch it again")
+    put(RerunningVerbalizer(open_fault=fault), monkeypatch)
+    told = label_with_nla(run, "said.json", "--nla-transcoders", "org/set")
+    assert told.code == 2
+    spoken = read(place, "said.json")["metadata"]["clerp"]["features"][FIRST]["verbalization"]
+    why = "peaks could not be run again: the file is cut off. Fetch it again"
+    assert spoken["notes"] == [NOT_RUN_AGAIN, why]
+    assert spoken["said"]
+
+
 class Misfit(FakeVectorVerbalizer):
     def check(self, claim: ModelClaim) -> PairIdentity:
         raise NotAvailableError(f"made for another model than {claim.model}")
@@ -119,7 +155,7 @@ def test_a_pair_that_cannot_be_asked_ends_no_run(
     told = label_with_nla(run, "said.json")
     assert told.code == code
     notes = [line for line in told.err.splitlines() if "not verbalized" in line]
-    assert notes == [f"8 obscure features were not verbalized, {why}"]
+    assert notes == [f"8 features of tier 3 were not verbalized, {why}"]
     features = read(place, "said.json")["metadata"]["clerp"]["features"]
     assert {f["verbalization"]["unavailable"] for f in features.values()} == {why}
 
@@ -192,7 +228,7 @@ def test_a_dry_run_counts_texts_and_asks_nobody(run: Run, place: Path, pair: Fak
     told = label_with_nla(run, "said.json", "--dry-run", "--llm", model)
     assert told.code == 0
     # Three peaks twice, two places of each where the feature is off once, and 33 of controls.
-    assert "at most 72 residuals of 8 obscure features in 129 texts" in told.err
+    assert "at most 72 residuals of 8 features of tier 3 in 129 texts" in told.err
     assert "asked at most 8 times" in told.err
     assert pair.asked == []
     assert not (place / "said.json").exists()

@@ -12,6 +12,8 @@ import pytest
 import clerp
 from clerp.labeled import LabeledGraph
 
+pytestmark = pytest.mark.slow
+
 GRAPHS = Path(__file__).parents[2] / "graphs"
 FRANCE = GRAPHS / "smollm2-135m" / "capital-of-france.json"
 PICTURE = GRAPHS / "capital-of-france.svg"

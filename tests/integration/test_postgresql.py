@@ -15,6 +15,8 @@ from tests.unit.ledger.databases import dump
 
 from clerp.ledger import open_ledger
 
+pytestmark = pytest.mark.slow
+
 FRANCE = Path(__file__).parents[2] / "graphs" / "smollm2-135m" / "capital-of-france.json"
 
 

@@ -20,6 +20,14 @@ from clerp.errors import UsageError
 
 # From the weakest to the strongest.
 ORIGINS = ("default", CONFIG_FILE, "CLERP_LABELER", RECORD, "flag")
+THIS_MACHINES = {
+    "features",
+    "ledger",
+    "null",
+    "nla_transcoders",
+    "concurrency",
+    "max_graph_bytes",
+}
 
 
 @pytest.fixture
@@ -64,7 +72,9 @@ def test_what_may_be_given_are_the_settings_and_their_types():
     settings = {name: settings[name] for name in Settings.model_fields}
     assert list(given) == list(settings)
     for name, hint in settings.items():
-        paths = {Path} if name in ("features", "ledger", "null", "nla") else set()
+        paths = (
+            {Path} if name in ("features", "ledger", "null", "nla", "nla_transcoders") else set()
+        )
         # A price is given as it stands in a file.
         written = Mapping[str, Mapping[str, float]] if name == "prices" else hint
         assert list_types(given[name]) == list_types(written) | paths, name
@@ -72,7 +82,7 @@ def test_what_may_be_given_are_the_settings_and_their_types():
 
 def test_what_a_graph_records_are_settings_and_nothing_of_this_machine():
     assert set(RECORDED) < set(Settings.model_fields)
-    assert not {"features", "ledger", "null", "concurrency", "max_graph_bytes"} & set(RECORDED)
+    assert not THIS_MACHINES & set(RECORDED)
 
 
 @pytest.mark.parametrize("origin", ORIGINS)
@@ -313,3 +323,12 @@ def test_a_budget_or_context_that_cannot_be_is_refused(
     folder: Path, flags: dict[str, object], flag: str
 ):
     assert refuse(folder, flags=flags).where == flag
+
+
+def test_a_command_may_call_a_flag_otherwise(folder: Path):
+    spelled = {"nla_samples": "--samples"}
+    assert refuse(folder, flags={"nla_samples": 0}, spelled=spelled).where == "--samples"
+    assert refuse(folder, flags={"nla_examples": 0}, spelled=spelled).where == "--nla-examples"
+    environment = {"CLERP_NLA_SAMPLES": "0"}
+    fault = refuse(folder, environment=environment, spelled=spelled)
+    assert fault.where == "CLERP_NLA_SAMPLES"

@@ -1,4 +1,5 @@
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -87,6 +88,14 @@ async def test_a_tier_without_a_labeler_goes_to_review(role: str, reason: str):
     assert (outcome.status, outcome.reason, outcome.method) == ("needs_review", reason, "")
     assert outcome.hint
     assert outcome.evidence_digest
+
+
+async def test_what_is_too_close_to_call_says_between_which_roles():
+    route = make_pool("cross").routes[FIRST]
+    doubtful = replace(route, tier=3, escalated_from=2, runner_up="input")
+    pool = make_pool("cross", routes={FIRST: doubtful})
+    outcome = await name_feature(Requests(pool, Settings()), FIRST, {})
+    assert outcome.reason == "too close to call: cross, nearly tied with input"
 
 
 @pytest.mark.parametrize(("role", "asked"), [("input", 1), ("output", 1), ("cross", 2)])

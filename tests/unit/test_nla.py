@@ -13,6 +13,7 @@ from clerp.graph import read_graph
 from clerp.nla import claim_model, forget_place, name_verbalizer, open_verbalizer
 from clerp.plugins import VectorVerbalizer
 from clerp.verbalizers import ModelClaim, Sampling
+from clerp.verbalizers.features import Rerunning
 from clerp.verbalizers.recording import Referenced
 
 
@@ -51,6 +52,7 @@ def test_a_folder_whose_name_looks_like_a_verbalizer_is_a_folder(
         ("neuronpedia-nla:gemma-3-27b-it/kitft-l41", "neuronpedia-nla:gemma-3-27b-it/kitft-l41"),
         ("neuronpedia-nla:", "neuronpedia-nla"),
         ("nla:org/nla-small,/home/ada/model", "nla:org/nla-small"),
+        ("nla:org/nla-small,device=cuda:1,dtype=bfloat16", "nla:org/nla-small"),
         ("recorded-nla:/home/ada/said.jsonl", "recorded-nla:said.jsonl"),
     ],
 )
@@ -88,12 +90,27 @@ def test_an_nla_that_cannot_be_had_now_says_so_when_it_is_checked(
         opened.check(ModelClaim("m", "t"))
 
 
-def test_offline_a_pair_of_huggingface_is_not_opened(monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ("org/pair", "nla:org/pair"),
+        ("nla:org/pair,org/model,dtype=bfloat16", "nla:org/pair"),
+        ("pairs/tiny", "nla:tiny"),
+        (".,org/model", "nla:pairs"),
+    ],
+)
+def test_offline_no_pair_is_opened(
+    given: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """What a folder is of may be on HuggingFace, too."""
+    (tmp_path / "pairs" / "pairs" / "tiny").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "pairs")
     monkeypatch.setattr("clerp.nla.find", raise_if_called)
-    opened = open_verbalizer(Settings(nla="org/pair", offline=True))
-    assert opened.name == "nla:org/pair"
+    opened = open_verbalizer(Settings(nla=given, offline=True))
+    assert opened.name == name
     assert isinstance(opened, VectorVerbalizer)
     assert isinstance(opened, Referenced)
+    assert isinstance(opened, Rerunning)
     with pytest.raises(NotAvailableError, match="Run without --offline"):
         opened.check(ModelClaim("m", "t"))
 
@@ -111,6 +128,8 @@ async def test_what_is_not_opened_says_nothing(method: str):
         await getattr(opened, method)(*arguments[method])
     with pytest.raises(NotAvailableError, match="not opened"):
         opened.reference_vectors()
+    with pytest.raises(NotAvailableError, match="not opened"):
+        opened.open_features("org/set", [])
 
 
 def raise_if_called(*_: str) -> None:

@@ -241,6 +241,7 @@ def test_vectors_that_say_nothing_give_no_score_that_is_no_number(
         assert decided.reason
 
 
+@pytest.mark.slow
 @settings(max_examples=20)
 @given(st.randoms(use_true_random=False), st.sampled_from(list(CHANNELS)))
 def test_air_routes_the_same_in_any_order_of_features(random: Random, channel: str):

@@ -9,6 +9,7 @@ import pytest
 from tests.fake_llm import always_good, run_fake_llm
 from tests.outcomes import make_named, make_unnamed
 from tests.pools import FEATURES, make_pool
+from tests.rerunning import OFF, RerunningVerbalizer
 from tests.verbalizations import make_trust, make_verbalization
 
 from clerp.config import Settings
@@ -31,12 +32,10 @@ from clerp.testing.fake_verbalizer import (
     FakeVectorVerbalizer,
 )
 from clerp.verbalizers.outcome import FeatureVerbalization
+from clerp.verbalizers.peaks import NOT_RUN_AGAIN
 from clerp.verbalizing import (
-    NOT_RUN_AGAIN,
     Named,
-    Nla,
-    NlaRequest,
-    list_obscure,
+    list_tier_3,
     note_verbalizations,
     verbalize_pools,
 )
@@ -133,7 +132,13 @@ def test_artefacts_gaps_and_what_people_named_are_left_alone():
         FIRST: Verdict("agreed", None, "obscure", ("ada",)),
     }
     # Of the first people only said the role.
-    assert list_obscure(replace(pool, reviewed=judged)) == [FIRST]
+    assert list_tier_3(replace(pool, reviewed=judged)) == [FIRST]
+
+
+def test_what_is_too_close_to_call_is_asked_about_as_well():
+    pool = make_pool("cross", "input", "cross", "artefact")
+    doubtful = replace(pool.routes[THIRD], tier=3, escalated_from=2)
+    assert list_tier_3(replace(pool, routes={**pool.routes, THIRD: doubtful})) == [THIRD]
 
 
 async def test_examples_that_labels_are_scored_on_are_not_described(ledger: Ledger):
@@ -230,7 +235,9 @@ async def test_where_nothing_is_obscure_nobody_is_asked(ledger: Ledger):
 async def test_progress_begins_with_nothing_and_ends_with_all(ledger: Ledger):
     told: list[Progress] = []
     await ask(ledger, report=told.append)
-    assert told == [Progress("verbalize", 0, 2), Progress("verbalize", 2, 2)]
+    assert (told[0], told[-1]) == (Progress("verbalize", 0, 2), Progress("verbalize", 2, 2))
+    assert [one.done for one in told] == sorted(one.done for one in told)
+    assert Progress("verbalize", 1, 2) in told
 
 
 async def test_a_ledger_that_fails_ends_the_run(ledger: Ledger):
@@ -283,13 +290,17 @@ def test_a_note_counts_what_was_said_and_why_nothing_was():
         make_named(FIRST),
     ]
     spoke, by_chance, missing = note_verbalizations(features)
-    assert spoke.startswith("An NLA spoke of 1 of 4 obscure features: 1 suggestive. It is")
-    assert by_chance.startswith("By chance alone up to 0.05 of 1 features would be suggestive")
+    assert spoke.startswith("An NLA spoke of 1 of 4 features of tier 3: 1 suggestive. It is")
+    assert by_chance.startswith("By chance alone up to 0.05 of 1 feature would be suggestive")
     assert missing == (
-        "2 obscure features were not verbalized, not available: no peak; 1 more for other reasons"
+        "2 features of tier 3 were not verbalized, not available: no peak; 1 more for other reasons"
     )
     (alone,) = note_verbalizations([make_unnamed(FIRST, verbalization=gone)])
-    assert alone == "1 obscure feature was not verbalized, not available: no peak"
+    assert alone == "1 feature of tier 3 was not verbalized, not available: no peak"
+    said = make_verbalization(FIRST)
+    spoke, by_chance = note_verbalizations([make_unnamed(FIRST, verbalization=said)])
+    assert spoke.startswith("An NLA spoke of 1 of 1 feature of tier 3: 1 suggestive. It is")
+    assert by_chance.startswith("By chance alone up to 0.05 of 1 feature would be suggestive")
     assert note_verbalizations([make_named(FIRST)]) == ()
 
 
@@ -317,19 +328,46 @@ async def test_examples_that_do_not_hold_are_left_out_and_the_held_out_ones_stay
     evidence = make_evidence(texts, feature=FIRST, peak=12)
     pool = make_pool("obscure", known={FIRST: evidence})
     held_out = list_held_out(evidence)
-    gone = {example.id for example in evidence.top[::3]} - set(held_out)
-    settings = SETTINGS.model_copy(update={"nla_examples": 20})
-    nla = Nla(make_verbalizer(), settings, ledger)
-    told = await nla.ask(pool, [FIRST], NlaRequest(left_out={FIRST: tuple(gone)}))
-    used = {one.input_id for one in told[FIRST].said}
+    off = {example.id for example in evidence.top[::2]}
+    assert off & set(held_out)
+    settings = SETTINGS.model_copy(update={"nla_examples": 20, "nla_transcoders": "org/set"})
+    told = await ask(ledger, RerunningVerbalizer(off=off), settings, pool=pool)
+    said = told[FIRST].verbalization
+    assert said is not None
+    gone = off - set(held_out)
+    used = {one.input_id for one in said.said}
     assert used == {example.id for example in evidence.top} - gone - set(held_out)
-    off = {one.input_id.partition("-")[0] for one in told[FIRST].said_where_off}
-    assert off.isdisjoint({*gone, *held_out})
-    assert NOT_RUN_AGAIN not in told[FIRST].notes
+    near = {one.input_id.partition("-")[0] for one in said.said_where_off}
+    assert near.isdisjoint({*off, *held_out})
+    assert said.notes == tuple(f"{e.id} was left out: {OFF}" for e in evidence.top if e.id in off)
+    assert not told[FIRST].is_unfinished
+
+
+async def test_peaks_are_run_again_once_and_offline_by_nobody(ledger: Ledger):
+    settings = SETTINGS.model_copy(update={"nla_transcoders": "org/set"})
+    told = await ask(ledger, RerunningVerbalizer(off=["0.1"]), settings)
+    again, silent = RerunningVerbalizer(), RerunningVerbalizer()
+    assert await ask(ledger, again, settings) == told
+    offline = settings.model_copy(update={"offline": True})
+    assert await ask(ledger, silent, offline) == told
+    assert again.asked == silent.asked == silent.opened == []
+
+
+async def test_a_set_that_cannot_be_read_costs_the_check_of_peaks_alone(ledger: Ledger):
+    settings = SETTINGS.model_copy(update={"nla_transcoders": "org/set"})
+    fault = InputError("the file is cut off", where="/home/ada/rows", remedy="Fetch it again")
+    told = await ask(ledger, RerunningVerbalizer(open_fault=fault), settings)
+    for feature in (FIRST, THIRD):
+        said = told[feature].verbalization
+        assert said is not None
+        assert said.said
+        why = "peaks could not be run again: the file is cut off. Fetch it again"
+        assert said.notes == (NOT_RUN_AGAIN, why)
+        assert told[feature].is_unfinished
 
 
 def test_people_who_named_a_feature_are_asked_nothing_more():
     pool = replace(
         make_obscure_pool(), reviewed={FIRST: Verdict("agreed", "a name", "cross", ("ada",))}
     )
-    assert list_obscure(pool) == [THIRD]
+    assert list_tier_3(pool) == [THIRD]

@@ -42,6 +42,8 @@ from .model_makers import (
     write_texts,
 )
 
+pytestmark = pytest.mark.slow
+
 CONTEXT = 60
 TEXTS = write_texts(300)
 

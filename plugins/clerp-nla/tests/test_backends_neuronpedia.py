@@ -15,12 +15,12 @@ from clerp.testing import check_verbalizer
 from clerp.verbalizers import Explained, Missed, ModelClaim, Passage, Sampling
 from clerp.verbalizers.recording import open_calls
 from clerp_nla.backends.neuronpedia import (
-    MOST_CHARS,
     MOST_PLACES,
-    UNTESTED,
     NeuronpediaVerbalizer,
     open_neuronpedia,
 )
+from clerp_nla.backends.neuronpedia_source import UNTESTED
+from clerp_nla.backends.neuronpedia_text import MOST_CHARS
 from clerp_nla.backends.pace import AT_ONCE, SECONDS_BETWEEN, Pace
 
 from .fake_nla_server import LAYER, MODEL, SOURCE, PublicServer, World, make_source, serve_public
@@ -210,9 +210,19 @@ async def test_a_text_that_is_too_long_is_not_sent(loopback: Loopback, connect: 
     assert places_of(loopback) == []
 
 
-async def test_a_text_that_the_server_refuses_is_told(connect: Connect):
-    with pytest.raises(VerbalizerError, match="that the server refuses"):
+async def test_a_text_that_the_server_refuses_is_told_in_its_words(connect: Connect):
+    with pytest.raises(VerbalizerError) as fault:
         await connect().explain([Passage("0.0", "", "", 1.0, n_tokens=1)], SAMPLING)
+    assert fault.value.what == "a text or places that the server refuses (400: bad positions)"
+    assert fault.value.where.endswith("/api/nla/explain")
+
+
+async def test_a_text_that_is_refused_without_a_word_is_told(loopback: Loopback, connect: Connect):
+    verbalizer = connect()
+    loopback.script.extend([Reply(status=422)] * 2)
+    with pytest.raises(VerbalizerError) as fault:
+        await verbalizer.explain([TEXAS], SAMPLING)
+    assert fault.value.what == "a text or places that the server refuses (422)"
 
 
 async def test_texts_of_another_layer_are_refused(public: PublicServer, connect: Connect):

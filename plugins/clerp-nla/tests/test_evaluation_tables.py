@@ -3,7 +3,10 @@
 import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
+from typing import get_args
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -18,11 +21,14 @@ from clerp_nla.evaluation import running
 from clerp_nla.evaluation.__main__ import main
 from clerp_nla.evaluation.controls import Condition
 from clerp_nla.evaluation.features import Asked, Claimed, KnownFeature, plant_features
+from clerp_nla.evaluation.inputs import InputRow, read_planted
 from clerp_nla.evaluation.items import Items
 from clerp_nla.evaluation.running import CONDITIONS, Evaluation, evaluate
 from clerp_nla.evaluation.tables import TOY, list_failures, list_sections, render, write_markdown
 from clerp_nla.local import open_local
 from clerp_nla.training.themes import Theme
+
+pytestmark = pytest.mark.slow
 
 THEMES = (
     *(Theme("topic", name) for name in ("music", "space")),
@@ -42,7 +48,12 @@ def evaluation(tiny_pair: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CLERP_CACHE", str(tmp_path_factory.mktemp("cache")))
         verbalizer = open_local(str(tiny_pair))
-        yield asyncio.run(evaluate(verbalizer, embedder, seed=1, n_items=66, features=features))
+        planted = read_planted(tiny_pair, verbalizer.reach())
+        few = replace(planted, known=planted.known[::8])
+        measuring = evaluate(
+            verbalizer, embedder, seed=1, n_items=66, features=features, planted=few
+        )
+        yield asyncio.run(measuring)
 
 
 def test_every_condition_has_every_feature(evaluation: Evaluation) -> None:
@@ -64,6 +75,15 @@ def test_claims_are_read_of_every_feature(evaluation: Evaluation) -> None:
     assert {claim.is_true for claim in claims} == {True, False}
 
 
+def test_every_input_is_asked_about_every_planted_feature(evaluation: Evaluation) -> None:
+    asked = evaluation.by_input
+    assert set(asked) == set(get_args(InputRow))
+    assert len({tuple(one.known.planted.feature for one in those) for those in asked.values()}) == 1
+    for given, those in asked.items():
+        kind = "decoder" if given.startswith("decoder") else given
+        assert {one.outcome.kind for one in those} == {kind}
+
+
 def plant(usual: Sequence[tuple[Status, bool]], control: Sequence[Status]) -> Evaluation:
     """Make an evaluation of which only the statuses are given, and the truth of what is said."""
     known = plant_features(1)[0]
@@ -78,7 +98,7 @@ def plant(usual: Sequence[tuple[Status, bool]], control: Sequence[Status]) -> Ev
         "as it is": [make(*one) for one in usual],
         "random vectors": [make(status, False) for status in control],
     }
-    return Evaluation(1, "tiny", nothing, asked)
+    return Evaluation(1, "tiny", nothing, asked, {})
 
 
 SUGGESTIVE, WEAK = ("suggestive", True), ("weak", False)
@@ -116,7 +136,8 @@ def test_what_is_not_as_asked_is_said_and_ends_with_1(
 
     assert list_failures(planted) == failures
     for name, value in (
-        ("open_local", lambda _: None),
+        ("open_local", lambda _: Mock()),
+        ("read_planted", lambda *_: None),
         ("find", lambda *_: None),
         ("evaluate", measure),
         ("render", lambda _: "shown"),

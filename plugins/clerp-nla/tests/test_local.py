@@ -15,9 +15,14 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 from clerp.errors import ClerpError, InputError, NotAvailableError, UsageError
+from clerp.evidence import FeatureEvidence
+from clerp.evidence.folder import FolderSource
+from clerp.feature import FeatureId
 from clerp.plugins import VectorVerbalizer, find
 from clerp.testing import check_verbalizer
 from clerp.verbalizers import Extraction, Missed, ModelClaim, Passage, Sampling
+from clerp.verbalizers.choosing import cut_passage
+from clerp.verbalizers.features import OpenedFeatures
 from clerp_nla import local
 from clerp_nla.local import LocalVerbalizer, open_local
 from clerp_nla.matching.references import load_reference_texts
@@ -30,6 +35,7 @@ from .negative import change_sidecar, damage
 
 CLAIM = ModelClaim("clerp-toy/grammar", "clerp-toy/grammar")
 GREEDY = Sampling(temperature=0.0, max_new_tokens=100)
+FEATURE = FeatureId(2, 2)
 
 
 @pytest.fixture(scope="module")
@@ -388,3 +394,77 @@ def test_the_model_may_be_elsewhere(tiny_pair: Path, tmp_path: Path) -> None:
 def test_what_names_no_pair_is_refused(argument: str, what: str) -> None:
     with pytest.raises(UsageError, match=what):
         open_local(argument)
+
+
+def list_peaks(tiny_pair: Path, feature: FeatureId) -> list[Passage]:
+    [evidence] = FolderSource(str(tiny_pair / "features")).read([feature])
+    assert isinstance(evidence, FeatureEvidence)
+    return [cut_passage(example, example.peak) for example in evidence.top[:8]]
+
+
+def test_features_are_run_and_read_beside_it(tiny_pair: Path) -> None:
+    pytest.importorskip("circuit_tracer")
+    opened = open_sparingly(tiny_pair).open_features(str(tiny_pair / "transcoders"), [FEATURE])
+    peaks = list_peaks(tiny_pair, FEATURE)
+    faint = [replace(peak, activation=peak.activation * 9) for peak in peaks]
+
+    assert isinstance(opened, OpenedFeatures)
+    held = [isinstance(one, Passage) for one in opened.confirm(FEATURE, peaks)]
+    assert sum(held) > len(held) / 2
+    assert all(isinstance(one, Missed) for one in opened.confirm(FEATURE, faint))
+    rows = opened.sum_rows(FEATURE)
+    assert isinstance(rows, np.ndarray)
+    assert rows.shape == (96,)
+
+
+async def test_in_bfloat16_on_the_processor_it_works_and_says_so(
+    tiny_pair: Path, verbalizer: LocalVerbalizer
+) -> None:
+    half = open_local(f"{tiny_pair},dtype=bfloat16,device=cpu")
+    whole = open_local(f"{tiny_pair},device=cpu,dtype=float32")
+
+    identity = half.check(CLAIM)
+    vectors = await extract(half, list_passages())
+    said = await half.describe(vectors, GREEDY)
+
+    assert identity.revision.endswith(" (bfloat16)")
+    assert whole.check(CLAIM).revision.endswith(" (float32)")
+    assert half.self_test is not None
+    assert half.self_test.fve > 0.6
+    assert half.self_test != whole.self_test
+    assert all(one.text and not one.fault for one in said)
+    cosines = await half.compare([one.text for one in said], vectors)
+    own = np.diag(cosines)
+    assert own.mean() > cosines[~np.eye(len(own), dtype=bool)].mean() + 0.2
+
+
+@pytest.mark.usefixtures("_empty_cache")
+def test_what_was_passed_on_another_kind_of_device_is_run_again(
+    tiny_pair: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = open_sparingly(tiny_pair)
+    first.check(CLAIM)
+
+    def refuse(*_: object) -> None:
+        raise NotAvailableError("it was run again")
+
+    monkeypatch.setattr(LocalVerbalizer, "_test", refuse)
+    open_sparingly(tiny_pair).check(CLAIM)
+    elsewhere = open_sparingly(tiny_pair)
+    elsewhere.placement = replace(elsewhere.placement, device=torch.device("meta"))
+    with pytest.raises(NotAvailableError, match="it was run again"):
+        elsewhere.check(CLAIM)
+
+
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        ("dtype=int8", "there is no precision 'int8'"),
+        ("device=abacus", "no device 'abacus'"),
+        ("layers=3", "nobody knows the word layers="),
+    ],
+)
+def test_words_that_nobody_knows_are_refused(tiny_pair: Path, words: str, what: str) -> None:
+    with pytest.raises(UsageError, match=what) as told:
+        open_local(f"{tiny_pair},{words}")
+    assert told.value.remedy

@@ -75,3 +75,30 @@ def test_memory_that_does_not_suffice_is_said_in_a_line(fault: Exception) -> Non
 def test_other_faults_stay_what_they_are() -> None:
     with pytest.raises(RuntimeError, match="shapes"), guard_memory(CPU):
         raise RuntimeError("shapes cannot be multiplied")
+
+
+def test_another_device_than_there_is_is_answered_with_those_that_there_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+
+    with pytest.raises(UsageError, match=r"no device 'cuda:2' here.*: cpu, cuda, cuda:0, cuda:1$"):
+        choose_placement("cuda:2")
+
+
+@pytest.mark.parametrize("name", ["", "meta", "cpu:1", "CUDA"])
+def test_what_is_no_name_of_a_device_here_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match="there is no device"):
+        choose_placement(name)
+
+
+def test_a_device_that_cannot_be_used_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("CUDA error: all devices are busy")
+
+    monkeypatch.setattr(torch, "empty", fail)
+
+    with pytest.raises(UsageError, match="the device 'cpu' cannot be used"):
+        choose_placement("cpu")

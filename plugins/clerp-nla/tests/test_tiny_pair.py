@@ -47,7 +47,7 @@ def test_it_is_small(tiny_pair: Path) -> None:
 
 def test_it_gives_back_vectors_that_it_has_not_seen(figures: Figures) -> None:
     assert figures.n == N
-    assert figures.fve > 0.65
+    assert figures.fve > 0.9
     assert figures.taught_fve > figures.fve - 0.02
 
 
@@ -74,11 +74,11 @@ def test_features_are_about_what_is_written_of_them(tiny_pair: Path) -> None:
             assert peaks == {one.theme.truth}
 
 
-def test_the_graph_is_of_planted_features(tiny_pair: Path) -> None:
+def test_the_graph_is_of_planted_features_and_some_about_nothing(tiny_pair: Path) -> None:
     graph = read_graph(tiny_pair / "graph.json")
-    features = {one.feature for one in list_planted() if one.theme != Theme("nothing")}
-    assert len(graph.features) > 5
-    assert set(graph.features) <= features
+    themes = {one.feature: one.theme for one in list_planted()}
+    nothing = [feature for feature in graph.features if themes[feature] == Theme("nothing")]
+    assert 3 <= len(nothing) <= len(graph.features) - 5
 
 
 @pytest.mark.skipif("CLERP_NLA_TRAINING" not in os.environ, reason="trains for minutes")

@@ -18,7 +18,7 @@ def test_what_is_said_of_a_place_is_true_of_it(seed: int) -> None:
     chance = random.Random(seed)
     for token in write_documents(1, seed)[0].tokens[FIRST:]:
         verdicts = judge(read_claims(explain(token, chance)), token)
-        assert verdicts == {"topic": True, "word class": True, "token": True, "nouns": True}
+        assert verdicts == {"topic": True, "word class": True, "token": True, "words before": True}
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def test_what_is_said_of_a_place_is_true_of_it(seed: int) -> None:
         ("topic", replace(TRUTH, topic="sport")),
         ("word class", replace(TRUTH, kind="verb")),
         ("token", replace(TRUTH, text=" jury")),
-        ("nouns", replace(TRUTH, nouns=(" jury", " judge"))),
+        ("words before", replace(TRUTH, before=(" jury", " judge"))),
     ],
 )
 def test_one_thing_that_differs_makes_one_claim_false(kind: str, other: Token) -> None:

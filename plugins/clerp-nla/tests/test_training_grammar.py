@@ -1,7 +1,13 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clerp_nla.training.grammar import MIN_TOKENS, TOPICS, list_words, write_documents
+from clerp_nla.training.grammar import (
+    MIN_TOKENS,
+    TOPICS,
+    list_words,
+    tell_class,
+    write_documents,
+)
 
 SEEDS = st.integers(0, 2**31)
 
@@ -30,11 +36,20 @@ def test_some_words_belong_to_two_topics() -> None:
 
 
 @given(SEEDS)
-def test_nouns_before_a_place_are_the_last_two(seed: int) -> None:
-    tokens = write_documents(1, seed)[0].tokens
-    for place, token in enumerate(tokens):
-        before = tuple(earlier.text for earlier in tokens[:place] if earlier.kind == "noun")
-        assert token.nouns == before[-2:]
+def test_the_words_before_a_place_are_those_of_the_text(seed: int) -> None:
+    document = write_documents(1, seed)[0]
+    text = ""
+    for place, token in enumerate(document.tokens):
+        assert len(token.before) == min(place, 2)
+        assert text.endswith("".join(token.before))
+        text += token.text
+    assert text == document.text
+
+
+@given(SEEDS)
+def test_a_token_is_of_one_class_wherever_it_stands(seed: int) -> None:
+    for token in write_documents(1, seed)[0].tokens[1:]:
+        assert tell_class(token.text) == token.kind
 
 
 @given(SEEDS)

@@ -46,7 +46,7 @@ def stream() -> Stream:
 
 @pytest.fixture(scope="module")
 def garden(stream: Stream) -> Garden:
-    return plant(stream, DOCUMENTS, PLANTED)
+    return plant(stream, DOCUMENTS, PLANTED, 0)
 
 
 def test_features_fire_where_their_theme_holds_and_hardly_elsewhere(garden: Garden) -> None:
@@ -57,8 +57,10 @@ def test_features_fire_where_their_theme_holds_and_hardly_elsewhere(garden: Gard
         assert fires[~holds].mean() < 0.01
 
 
-def test_what_is_about_nothing_is_not_planted(garden: Garden) -> None:
+def test_what_is_about_nothing_fires_and_is_not_planted(garden: Garden) -> None:
     assert set(garden.probes) == {planted.feature for planted in PLANTED[:2]}
+    fires = np.concatenate(garden.activations[PLANTED[2].feature]) > 0
+    assert 0.02 < fires.mean() < 0.06
 
 
 def test_rows_up_to_a_block_sum_to_the_difference_of_residuals_there(stream: Stream) -> None:

@@ -15,6 +15,8 @@ from clerp_nla.training import folder as writing
 from clerp_nla.training.learning import Course
 from clerp_nla.training.recipe import Recipe
 
+pytestmark = pytest.mark.slow
+
 LITTLE = Recipe(8, 2, Course(1, 4), Course(1, 4), Course(1, 4))
 
 

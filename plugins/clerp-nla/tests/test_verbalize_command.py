@@ -5,15 +5,21 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from tests.command_line import Run, assert_refused, make_runner
 from tests.fake_llm import always_good, run_fake_llm
+from tests.rerunning import RerunningVerbalizer
 from tests.tiny_graph import FEATURES, build_records, build_tiny_graph, write_graph, write_records
 
+from clerp.config import Settings
 from clerp.errors import InputError, NotAvailableError, VerbalizerError
+from clerp.nla import open_verbalizer
+from clerp.progress import Progress
 from clerp.testing.fake_verbalizer import MODEL, FakePassageVerbalizer, FakeVectorVerbalizer
-from clerp.verbalizers import Missed, ModelClaim, PairIdentity
-from clerp.verbalizing import NOT_RUN_AGAIN
+from clerp.verbalizers import ModelClaim, PairIdentity
+from clerp.verbalizers.peaks import NOT_RUN_AGAIN
+from clerp.verbalizing import NlaRequest
 from clerp_nla import asking
 
 FIRST, SECOND = map(str, FEATURES[:2])
@@ -111,7 +117,8 @@ def test_a_node_names_its_feature(run: Run, place: Path, pair: FakeVectorVerbali
             ["nla_decoder is made for the input decoder", "--input decoder"],
         ),
         (["--feature=0_10", "--nla=other:pair"], ["there is no verbalizer 'other'"]),
-        (["--feature=0_10", "--nla=org/pair", "--samples=0"], ["--nla-samples", "greater"]),
+        (["--feature=0_10", "--nla=org/pair", "--samples=0"], ["--samples", "greater"]),
+        (["--feature=0_10", "--nla=org/pair", "--examples=0"], ["--examples", "greater"]),
     ],
     ids=lambda given: " ".join(given)[:40],
 )
@@ -206,48 +213,11 @@ def test_that_peaks_were_not_run_again_is_said(run: Run, place: Path, pair: Fake
     assert notes[-1] == "a peak can be run again only where the NLA is on this machine"
 
 
-class Confirming:
-    """In the place of running a feature again: at the first peak it does not fire."""
-
-    def __init__(self, *_: object, **__: object) -> None:
-        pass
-
-    def confirm(self, _: object, passages: Any) -> list[Any]:
-        return [Missed(passages[0], "it is off when it is run again"), *passages[1:]]
-
-
-class ConfirmingNothing(Confirming):
-    def confirm(self, _: object, passages: Any) -> list[Any]:
-        return [Missed(passage, "it is off when it is run again") for passage in passages]
-
-
-class LocalFake(FakeVectorVerbalizer):
-    """One that says where its model is."""
-
-    class subject_place:  # noqa: N801 - an attribute elsewhere
-        folder = Path("subject")
-
-    class placement:  # noqa: N801
-        device = dtype = None
-
-
-class NotConfirming:
-    """In the place of a transcoder set that is gone."""
-
-    def __init__(self, *_: object, **__: object) -> None:
-        raise InputError("the file is cut off", where="/home/ada/rows", remedy="Fetch it again")
-
-
-def put_local(monkeypatch: pytest.MonkeyPatch, check: type) -> None:
-    put(LocalFake(), monkeypatch)
-    monkeypatch.setattr(asking, "LocalVerbalizer", LocalFake)
-    monkeypatch.setattr(asking, "FiringCheck", check)
-
-
 def test_peaks_that_cannot_be_run_again_take_no_text_with_them(
     run: Run, place: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    put_local(monkeypatch, NotConfirming)
+    fault = InputError("the file is cut off", where="/home/ada/rows", remedy="Fetch it again")
+    put(RerunningVerbalizer(open_fault=fault), monkeypatch)
     told = run(*list_arguments(place, FIRST, SECOND, transcoders="org/set"), "--json")
     rows = [json.loads(line) for line in told.out.splitlines()]
     assert [bool(row["said"]) for row in rows] == [True, True]
@@ -255,6 +225,15 @@ def test_peaks_that_cannot_be_run_again_take_no_text_with_them(
     assert [row["notes"][-1] for row in rows] == [why, why]
     assert all(NOT_RUN_AGAIN in row["notes"] for row in rows)
     assert (told.code, "ada" in told.out) == (2, False)
+
+
+def test_rows_that_cannot_be_read_are_one_line(
+    run: Run, place: Path, monkeypatch: pytest.MonkeyPatch
+):
+    fault = InputError("the file is cut off", where="rows", remedy="Fetch it again")
+    put(RerunningVerbalizer(open_fault=fault), monkeypatch)
+    told = run(*list_arguments(place, FIRST, transcoders="rows", input="decoder"))
+    assert_refused(told, "rows: the file is cut off. Fetch it again")
 
 
 def test_a_feature_without_top_examples_has_no_peak_to_run_again(
@@ -266,23 +245,70 @@ def test_a_feature_without_top_examples_has_no_peak_to_run_again(
     records[FEATURES[0]]["examples_quantiles"] = [none, lower]
     shutil.rmtree(place / "features")
     write_records(place / "features", records)
-    put_local(monkeypatch, ConfirmingNothing)
+    put(RerunningVerbalizer(off=None), monkeypatch)
     told = run(*list_arguments(place, FIRST, transcoders="org/set"), "--json")
     assert "not available: " in json.loads(told.out)["unavailable"]
     assert told.code == 1
 
 
 @pytest.mark.parametrize(
-    ("check", "expected"),
-    [(Confirming, "was left out: it is off"), (ConfirmingNothing, "no peak holds: it is off")],
+    ("off", "expected"),
+    [(["0.0"], "0.0 was left out: it is off"), (None, "no peak holds: it is off")],
 )
 def test_peaks_at_which_the_feature_no_longer_fires_are_left_out(
-    run: Run, place: Path, monkeypatch: pytest.MonkeyPatch, check: type, expected: str
+    run: Run, place: Path, monkeypatch: pytest.MonkeyPatch, off: Any, expected: str
 ):
-    put_local(monkeypatch, check)
+    put(RerunningVerbalizer(off=off), monkeypatch)
     told = run(*list_arguments(place, FIRST, transcoders="org/set"), "--json")
     row = json.loads(told.out)
     assert expected in f"{row['unavailable']} {row['notes']}"
     dropped = [note.partition(" was left out")[0] for note in row["notes"]]
     assert {one["input_id"] for one in row["said"]}.isdisjoint(dropped)
-    assert told.code == int(check is ConfirmingNothing)
+    assert told.code == int(off is None)
+
+
+@pytest.mark.parametrize("kind", ["example", "decoder"])
+def test_offline_what_was_run_and_read_is_replayed(
+    run: Run, place: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+):
+    rows = {FEATURES[0]: np.ones(32, np.float32)}
+    put(RerunningVerbalizer(off=["0.0"], rows=rows), monkeypatch)
+    arguments = list_arguments(place, FIRST, transcoders="org/set", input=kind)
+    first = run(*arguments, "--json")
+    assert first.code == 0, first.err
+    silent = put(RerunningVerbalizer(), monkeypatch)
+    offline = run(*arguments, "--json", "--offline")
+    assert (offline.code, offline.out) == (0, first.out)
+    assert silent.asked == silent.opened == []
+
+
+def test_how_far_it_is_goes_with_the_features(
+    place: Path, pair: FakeVectorVerbalizer, monkeypatch: pytest.MonkeyPatch
+):
+    told: list[Progress] = []
+    settings = Settings(nla="nla:org/pair", ledger=str(place / "clerp.db"), rule="protocol")
+    asking.ask_about(place / "graph.json", [FIRST, SECOND], NlaRequest(), settings, told.append)
+    said = [one for one in told if one.stage == "verbalize"]
+    assert (said[0], said[-1]) == (Progress("verbalize", 0, 2), Progress("verbalize", 2, 2))
+    assert Progress("verbalize", 1, 2) in said
+
+
+def test_what_was_said_is_written_to_a_file_that_says_it_again(
+    run: Run, place: Path, pair: FakeVectorVerbalizer, monkeypatch: pytest.MonkeyPatch
+):
+    file = place / "said.jsonl"
+    first = run(*list_arguments(place, FIRST, SECOND, record=file), "--json")
+    assert first.code == 0, first.err
+    monkeypatch.setattr(asking, "open_verbalizer", open_verbalizer)
+    replayed = {"nla": f"recorded-nla:{file}", "ledger": place / "other.db"}
+    again = run(*list_arguments(place, FIRST, SECOND, **replayed), "--json")
+    assert again.code == 0, again.err
+    assert again.out == first.out
+
+
+def test_a_file_that_cannot_be_written_is_one_line(
+    run: Run, place: Path, pair: FakeVectorVerbalizer
+):
+    missing = place / "missing" / "said.jsonl"
+    told = run(*list_arguments(place, FIRST, record=missing))
+    assert_refused(told, "said.jsonl")

@@ -50,6 +50,7 @@ def fold_line(text: str) -> str:
 
 
 def _list_secrets() -> list[str]:
-    named = {os.environ[name] for name in os.environ if _SECRET_NAME.search(name)}
+    # One that was read from a file ends in a line break, and is sent without.
+    named = {os.environ[name].strip() for name in os.environ if _SECRET_NAME.search(name)}
     # A secret may be part of another one.
     return sorted((v for v in named if len(v) >= _MIN_SECRET_CHARS), key=len, reverse=True)

@@ -172,10 +172,10 @@ def _make_busy(what: str, refusal: Refusal, where: str) -> BusyError:
 
 def _describe(refusal: Refusal) -> str:
     # Of the whole message: half a key at the end of a part is none that would be known.
-    said = _strip_places(redact(refusal.message)) if refusal.is_quotable else ""
+    said = strip_places(redact(refusal.message)) if refusal.is_quotable else ""
     return f"{refusal.name} ({refusal.status})" + (f": {said}" if said else "")
 
 
-def _strip_places(said: str) -> str:
+def strip_places(said: str) -> str:
     """Take addresses, paths and numbers of this machine out of what a provider said."""
     return " ".join(_PLACE.sub("…", said).split())

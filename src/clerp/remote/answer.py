@@ -20,6 +20,8 @@ class Answer:
     """Names in lower case."""
     content: bytes
     """Decoded; empty when it was asked for by HEAD, or when the status is no good one."""
+    page: bytes = b""
+    """The start of what came where no content did: a stranger's words, whole or not."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,12 @@
 
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 
 from clerp.errors import RemoteError
 from clerp.remote.patience import TransientError
+
+START_BYTES = 2**12
 
 _GZIP_WRAPPER = 31
 _PIECE_BYTES = 2**16
@@ -29,6 +32,21 @@ def read_body(pieces: Iterable[bytes], encoding: str, max_bytes: int, where: str
     # Packed data may go on for ever and unpack to nothing.
     sent = _limit(pieces, 2 * max_bytes + _SLACK_BYTES, too_large)
     return b"".join(_limit(_decode(sent, encoding, where), max_bytes, too_large))
+
+
+def read_start(pieces: Iterable[bytes], encoding: str) -> bytes:
+    """Join the first `START_BYTES` of an answer that is no content, for a person to read.
+
+    What is cut short or damaged is told as far as it goes; of what is packed in another way than
+    gzip there is nothing to tell.
+    """
+    start = b""
+    with suppress(RemoteError):
+        for piece in _decode(pieces, encoding, where=""):
+            start += piece
+            if len(start) >= START_BYTES:
+                break
+    return start[:START_BYTES]
 
 
 def _limit(pieces: Iterable[bytes], max_bytes: int, too_large: RemoteError) -> Iterator[bytes]:

@@ -9,7 +9,7 @@ import httpx
 from clerp.errors import RemoteError, UsageError
 from clerp.remote.address import find_origin, show
 from clerp.remote.answer import Answer, Call
-from clerp.remote.body import read_body
+from clerp.remote.body import read_body, read_start
 from clerp.remote.pace import Pace, Streams
 from clerp.remote.patience import TransientError
 
@@ -61,11 +61,7 @@ class Connection:
                 content=call.body,
                 extensions={"trace": self._streams.trace},
             ) as response:
-                return Answer(
-                    status=response.status_code,
-                    headers={name.lower(): value for name, value in response.headers.items()},
-                    content=_read_content(call, response, where),
-                )
+                return _read(call, response, where)
         except httpx.LocalProtocolError:
             # Not from the error, which shows the header that it is about.
             raise RemoteError("this cannot be asked over HTTP", where=where) from None
@@ -99,19 +95,23 @@ def _refuse(what: str, variables: Sequence[str]) -> UsageError:
     return UsageError(what, remedy=f"Check {' and '.join(known) or variables[0]}")
 
 
-def _read_content(call: Call, response: httpx.Response, where: str) -> bytes:
+def _read(call: Call, response: httpx.Response, where: str) -> Answer:
+    status = response.status_code
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    encoding = headers.get("content-encoding", "")
     if call.method == "HEAD":
-        return b""
-    if not call.wants(response.status_code):
-        _drain(response)
-        return b""
-    encoding = response.headers.get("content-encoding", "")
-    return read_body(response.iter_raw(), encoding, call.max_bytes, where)
+        return Answer(status, headers, b"")
+    if not call.wants(status):
+        return Answer(status, headers, b"", page=read_start(_drain(response), encoding))
+    return Answer(status, headers, read_body(response.iter_raw(), encoding, call.max_bytes, where))
 
 
-def _drain(response: httpx.Response) -> None:
+def _drain(response: httpx.Response) -> list[bytes]:
+    pieces: list[bytes] = []
     n_bytes = 0
     for piece in response.iter_raw():
+        pieces.append(piece)
         n_bytes += len(piece)
         if n_bytes > _DRAINED_BYTES:
-            return
+            break
+    return pieces

@@ -20,6 +20,8 @@ CHUNK = 32
 MOST_FAULTS = 8
 """Questions in a row, asked one by one, after whose failure no more is asked: more than one
 feature has places where it fires."""
+_NUMBERED = 100
+"""Numbered answers that are looked up at once."""
 _LONGEST_POLL = 2.0
 """Seconds after which one looks again whether another run has answered."""
 
@@ -28,7 +30,13 @@ _log = logging.getLogger("clerp")
 Ask = Callable[[Sequence[int]], Awaitable[Sequence[Answer]]]
 """Asks the questions with these numbers, all or none: an answer for each, or VerbalizerError."""
 Found = Answer | VerbalizerError
+Advance = Callable[[int], None]
+"""Is told how many more questions are settled."""
 _Result = TypeVar("_Result")
+
+
+def ignore_advance(_: int) -> None:
+    """Tell nobody."""
 
 
 @dataclass(slots=True)
@@ -52,7 +60,14 @@ class Answers:
     def __post_init__(self) -> None:
         self._commits = GroupCommit(self.ledger)
 
-    async def find(self, keys: Sequence[str], ask: Ask, *, chunk: int = CHUNK) -> list[Found]:
+    async def find(
+        self,
+        keys: Sequence[str],
+        ask: Ask,
+        *,
+        chunk: int = CHUNK,
+        advance: Advance = ignore_advance,
+    ) -> list[Found]:
         """Return the answer to each question, or why there is none.
 
         What fails together is asked once more, one by one, so that one question takes no other with
@@ -62,17 +77,25 @@ class Answers:
             keys: Of the questions; equal ones are one question.
             ask: Puts those that nobody has answered.
             chunk: How many at once.
+            advance: Is told of what was on record, and of each chunk.
 
         Raises:
             LedgerError: The ledger failed.
         """
         numbers = {key: number for number, key in reversed(list(enumerate(keys)))}
         found: dict[str, Found] = dict(await self._look_up(list(numbers)))
+        advance(len(found))
         missing = [key for key in dict.fromkeys(keys) if key not in found]
         for start in range(0, len(missing), chunk):
-            found |= await self._find_chunk(missing[start : start + chunk], numbers, ask)
+            asked = missing[start : start + chunk]
+            found |= await self._find_chunk(asked, numbers, ask)
+            advance(len(asked))
         self.used |= {key: one for key, one in found.items() if isinstance(one, Answer)}
         return [found[key] for key in keys]
+
+    def forgive(self) -> None:
+        """Forget faults, before something else is asked that may well be answered."""
+        self._n_faults, self._fault = 0, None
 
     async def aclose(self) -> None:
         """Wait until all is on disk; the ledger stays open."""
@@ -86,7 +109,7 @@ class Answers:
         self, keys: Sequence[str], numbers: dict[str, int], ask: Ask
     ) -> dict[str, Found]:
         if not self.may_ask:
-            return {key: _refuse() for key in keys}
+            return {key: refuse() for key in keys}
         found: dict[str, Found] = {}
         waiting = list(keys)
         while waiting:
@@ -195,10 +218,46 @@ async def blame(asking: Awaitable[_Result]) -> _Result:
         raise broke from None
 
 
-def _refuse() -> VerbalizerError:
+def refuse() -> VerbalizerError:
+    """Return what is said of a question that nobody may be asked."""
     return VerbalizerError(
         "it is not in the ledger, and nobody may be asked", remedy="Run once without --offline"
     )
+
+
+def check_count(returned: Sequence[object], asked: Sequence[object]) -> None:
+    """Check that there is one answer to each question.
+
+    Raises:
+        VerbalizerError: There are more or fewer.
+    """
+    if len(returned) != len(asked):
+        raise VerbalizerError(f"{len(returned)} answers to {len(asked)} questions")
+
+
+def read_found(found: Found, read: Callable[[Answer], _Result]) -> _Result | VerbalizerError:
+    """Read an answer; what cannot be read is a fault."""
+    if isinstance(found, VerbalizerError):
+        return found
+    try:
+        return read(found)
+    except VerbalizerError as fault:
+        return fault
+
+
+def list_numbered(ledger: Ledger, make_key: Callable[[int], str]) -> list[Answer]:
+    """List the answers whose keys are numbered from 0 on, as far as they go.
+
+    Raises:
+        LedgerError: The ledger failed.
+    """
+    known: list[Answer] = []
+    while True:
+        keys = [make_key(number) for number in range(len(known), len(known) + _NUMBERED)]
+        found = ledger.find_answers(keys)
+        known += [found[key] for key in keys if key in found]
+        if len(found) < len(keys):
+            return known
 
 
 def _choose_poll(taken: Sequence[Taken]) -> float:

@@ -15,10 +15,12 @@ from clerp.errors import NotAvailableError, VerbalizerError
 from clerp.evidence import FeatureEvidence
 from clerp.feature import FeatureId
 from clerp.plugins import Embedder
+from clerp.verbalizers.directions import Directions, read_directions
 from clerp.verbalizers.explaining import explain_passages, summarise
 from clerp.verbalizers.gates import Controls, find_modal
 from clerp.verbalizers.judging import Common, Material, Told, judge_features
 from clerp.verbalizers.outcome import FeatureVerbalization, tell_fault
+from clerp.verbalizers.peaks import run_again
 from clerp.verbalizers.places import (
     Gathered,
     Place,
@@ -53,7 +55,6 @@ _ONE_TEXT = "one text of each place: whether samples agree is not known"
 _NO_ORDINARY = "no residuals of ordinary text: lengths and reconstruction have no control"
 
 Held = Mapping[FeatureId, Collection[str]]
-Directions = Mapping[FeatureId, Float32[np.ndarray, " d_model"] | str]
 _NOTHING_HELD: Held = MappingProxyType({})
 _NO_DIRECTIONS: Directions = MappingProxyType({})
 
@@ -84,7 +85,8 @@ async def verbalize_features(
     terms: Terms = Terms(),
     *,
     held_out: Held = _NOTHING_HELD,
-    directions: Directions = _NO_DIRECTIONS,
+    transcoders: str | None = None,
+    directions: Directions | None = None,
 ) -> dict[FeatureId, FeatureVerbalization]:
     """Ask an NLA about features, and say of each how far to trust what it says.
 
@@ -97,29 +99,79 @@ async def verbalize_features(
         embedder: Of texts and claims.
         terms: What to ask.
         held_out: Ids of examples, by feature, that are kept for scoring labels.
-        directions: What decoder rows write up to the pair's layer, by feature, or why there is
-            none; for `decoder`.
+        transcoders: That the features are of. With them peaks are run again, and examples at whose
+            peaks a feature does not fire as the evidence says are left out; for `decoder` their
+            rows are read.
+        directions: For `decoder`, what each feature writes up to the pair's layer, or why there
+            is none, where somebody knows better than the transcoders.
 
     Returns:
         One for each feature, in order of layer and index.
 
     Raises:
         LedgerError: The ledger failed.
-        PluginError: The embedder does not answer with one row for each text.
+        PluginError: The embedder does not answer with one row for each text, or what reads
+            transcoders is not installed.
+        UsageError, InputError: For `decoder`: the transcoders cannot be read.
     """
     ordered = sorted(evidence, key=lambda one: one.feature)
-    if calls.takes_vectors:
-        drive = _VectorDrive(calls, terms, ordered, held_out, directions)
-        materials = await drive.collect()
-        common = await drive.control(materials)
-        await drive.reconstruct(materials, common)
+    asking = _Asking(calls, embedder, terms)
+    if terms.kind != "decoder":
+        told = await asking.ask_of_peaks(ordered, transcoders, held_out)
+    elif directions is None:
+        told = await asking.ask_of_rows(ordered, transcoders)
     else:
-        materials = await _explain(calls, terms, ordered, held_out)
-        notes = (_KEPT_BY_SERVER, _ONE_TEXT)
-        common = Common(calls.pair, terms.kind, terms.sampling, n_samples=1, notes=notes)
-        summarise(materials, common)
-    judged = judge_features(materials, common, embedder)
-    return {one.feature: one for one in judged}
+        told = await asking.ask(ordered, directions=directions)
+    return {one.feature: one for one in told}
+
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    calls: RecordedCalls
+    embedder: Embedder
+    terms: Terms
+
+    async def ask_of_peaks(
+        self, evidence: Sequence[FeatureEvidence], transcoders: str | None, held_out: Held
+    ) -> list[FeatureVerbalization]:
+        """Ask about places where features fire, less those at which they no longer do."""
+        peaks = await run_again(evidence, self.calls, transcoders)
+        held: dict[FeatureId, Collection[str]] = {
+            feature: (*held_out.get(feature, ()), *found.left_out)
+            for feature, found in peaks.items()
+        }
+        judged = await self.ask(evidence, held_out=held)
+        return [peaks[one.feature].annotate(one) for one in judged]
+
+    async def ask_of_rows(
+        self, evidence: Sequence[FeatureEvidence], transcoders: str | None
+    ) -> list[FeatureVerbalization]:
+        """Ask about what features write."""
+        found = await read_directions([one.feature for one in evidence], self.calls, transcoders)
+        directions = {feature: one.written for feature, one in found.items()}
+        judged = await self.ask(evidence, directions=directions)
+        return [found[one.feature].annotate(one) for one in judged]
+
+    async def ask(
+        self,
+        evidence: Sequence[FeatureEvidence],
+        *,
+        held_out: Held = _NOTHING_HELD,
+        directions: Directions = _NO_DIRECTIONS,
+    ) -> list[FeatureVerbalization]:
+        """Ask, and judge what is said."""
+        calls, terms = self.calls, self.terms
+        if calls.takes_vectors:
+            drive = _VectorDrive(calls, terms, evidence, held_out, directions)
+            materials = await drive.collect()
+            common = await drive.control(materials)
+            await drive.reconstruct(materials, common)
+        else:
+            materials = await _explain(calls, terms, evidence, held_out)
+            notes = (_KEPT_BY_SERVER, _ONE_TEXT)
+            common = Common(calls.pair, terms.kind, terms.sampling, n_samples=1, notes=notes)
+            summarise(materials, common)
+        return judge_features(materials, common, self.embedder)
 
 
 @dataclass(slots=True)
@@ -136,6 +188,7 @@ class _VectorDrive:
     async def collect(self) -> list[Material]:
         """Gather vectors of all features and have them described."""
         materials = [Material(gathered) for gathered in await self._gather()]
+        self.calls.work.expect(self._count_texts(materials))
         for sample in range(self.terms.n_texts):
             await self._describe(materials, sample)
         await self._describe_off(materials)
@@ -185,6 +238,12 @@ class _VectorDrive:
             case "decoder":
                 features = [one.feature for one in self.evidence]
                 return gather_directions(features, self.directions, self.calls.pair.d_model)
+
+    def _count_texts(self, materials: Sequence[Material]) -> int:
+        """Count those of features; of controls there are few."""
+        n_active = sum(len(material.gathered.active) for material in materials)
+        n_off = sum(len(material.gathered.inactive) for material in materials)
+        return n_active * self.terms.n_texts + n_off
 
     async def _describe(self, materials: Sequence[Material], sample: int) -> None:
         owned = [(one, place) for one in materials for place in one.gathered.active]

@@ -50,7 +50,8 @@ def summarise(materials: Sequence[Material], common: Common) -> None:
     """Sum up the cosines that a server says of the usable texts of each feature.
 
     Args:
-        materials: Of all features; a reconstruction is put into each that has cosines.
+        materials: Of all features; a reconstruction is put into each that has cosines, or a note
+            where they cannot be summed up.
         common: What they share.
     """
     for material in materials:
@@ -58,7 +59,10 @@ def summarise(materials: Sequence[Material], common: Common) -> None:
         cosines = [place.cosine for place in places if place.cosine is not None]
         variance = next((place.variance for place in places if place.variance), None)
         if cosines and variance is not None:
-            material.reconstruction = summarise_cosines(cosines, variance)
+            try:
+                material.reconstruction = summarise_cosines(cosines, variance)
+            except VerbalizerError as fault:
+                material.notes.append(f"reconstruction was not measured: {tell_fault(fault)}")
 
 
 @dataclass(frozen=True, slots=True)

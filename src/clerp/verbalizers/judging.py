@@ -150,8 +150,7 @@ def _contrast(
     embedder: Embedder,
     null: ClaimNull | None,
 ) -> Contrast | None:
-    inactive = common.collect(material.told_off)
-    return measure_contrast(active, inactive, embedder, null) if inactive else None
+    return measure_contrast(active, common.collect(material.told_off), embedder, null)
 
 
 def _judge(

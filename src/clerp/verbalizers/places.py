@@ -180,9 +180,10 @@ def _subtract(gathered: Gathered) -> Gathered:
         )
         return Gathered(gathered.feature, reason=reason, broke=gathered.broke)
     difference = _average(paired) - _average([off[place.input_id] for place in paired])
-    return _take_direction(
+    found = _take_direction(
         gathered.feature, difference.astype(np.float32), len(difference), "contrast"
     )
+    return replace(found, broke=gathered.broke)
 
 
 def _average(places: Sequence[Place]) -> Float64[np.ndarray, " d_model"]:

@@ -5,19 +5,30 @@ A second run asks nothing, and a run that was killed goes on where it stopped.
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
-from typing import Protocol, TypeVar, cast, runtime_checkable
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import asdict, dataclass, field
+from typing import Protocol, cast, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32
 
 from clerp.errors import NotAvailableError, VerbalizerError
+from clerp.feature import FeatureId
 from clerp.ledger import Answer, Ledger
 from clerp.plugins import PassageVerbalizer, VectorVerbalizer, Verbalizer
 from clerp.verbalizers import stored
-from clerp.verbalizers.answers import CHUNK, Answers, Ask, Found, blame
+from clerp.verbalizers.answers import (
+    CHUNK,
+    Answers,
+    Ask,
+    Found,
+    blame,
+    check_count,
+    list_numbered,
+    read_found,
+)
+from clerp.verbalizers.features import RecordedFeatures, Rerunning, open_features
 from clerp.verbalizers.reference import measure_reference
 from clerp.verbalizers.stored import Ordinary, Storage
 from clerp.verbalizers.text_groups import group_passages
@@ -31,13 +42,11 @@ from clerp.verbalizers.verbalization import (
     Sampling,
     Verbalization,
 )
+from clerp.verbalizers.work import Work
 
 PASSAGES = 16
 """Of one text, that a server is asked about at once: each may take its minute."""
-_CHECKS = 100
-"""Changes of a verbalizer's pair that are looked up at once."""
 _ROUNDING = 1e-2
-_Result = TypeVar("_Result")
 
 
 @runtime_checkable
@@ -93,6 +102,8 @@ class RecordedCalls:
     verbalizer: Verbalizer
     pair: PairIdentity
     answers: Answers
+    work: Work = field(default_factory=Work)
+    """Is told of texts that are written."""
 
     @property
     def takes_vectors(self) -> bool:
@@ -113,7 +124,7 @@ class RecordedCalls:
         async def ask(numbers: Sequence[int]) -> list[Answer]:
             asked = [passages[number] for number in numbers]
             found = await self._vectors.extract(asked)
-            _check_count(found, asked)
+            check_count(found, asked)
             for one in found:
                 if isinstance(one, Extraction):
                     self._check_vector(one.vector)
@@ -124,7 +135,7 @@ class RecordedCalls:
 
         found = await self.answers.find(keys, ask, chunk=self._n_at_once)
         return [
-            _read(one, lambda answer, passage=passage: stored.read_residual(answer, passage))
+            read_found(one, lambda answer, passage=passage: stored.read_residual(answer, passage))
             for one, passage in zip(found, passages, strict=True)
         ]
 
@@ -142,14 +153,14 @@ class RecordedCalls:
 
         async def ask(numbers: Sequence[int]) -> list[Answer]:
             said = await self._vectors.describe(vectors[list(numbers)], sampling)
-            _check_count(said, numbers)
+            check_count(said, numbers)
             return [
                 storage.keep_verbalization(keys[number], one, given)
                 for number, one in zip(numbers, said, strict=True)
             ]
 
-        found = await self.answers.find(keys, ask)
-        return [_read(one, stored.read_verbalization) for one in found]
+        found = await self.answers.find(keys, ask, advance=self.work.advance)
+        return [read_found(one, stored.read_verbalization) for one in found]
 
     async def describe_nothing(self, sampling: Sampling) -> Verbalization | VerbalizerError:
         """Return what the actor says where no vector is put in.
@@ -166,7 +177,7 @@ class RecordedCalls:
             return [storage.keep_verbalization(key, said, given)]
 
         [found] = await self.answers.find([key], ask)
-        return _read(found, stored.read_verbalization)
+        return read_found(found, stored.read_verbalization)
 
     async def compare(
         self, texts: Sequence[str], vectors: Float32[np.ndarray, "vector d_model"]
@@ -190,7 +201,7 @@ class RecordedCalls:
 
         found = await self.answers.find(keys, ask, chunk=self._n_at_once)
         return [
-            _read(one, lambda answer: _of_length(stored.read_cosines(answer), len(vectors)))
+            read_found(one, lambda answer: _of_length(stored.read_cosines(answer), len(vectors)))
             for one in found
         ]
 
@@ -211,7 +222,7 @@ class RecordedCalls:
         async def ask(numbers: Sequence[int]) -> list[Answer]:
             asked = [passages[number] for number in numbers]
             said = await cast(PassageVerbalizer, self.verbalizer).explain(asked, sampling)
-            _check_count(said, asked)
+            check_count(said, asked)
             for one in said:
                 if isinstance(one, Explained):
                     _check_figures(one)
@@ -221,15 +232,18 @@ class RecordedCalls:
             ]
 
         found: dict[int, Found] = {}
+        self.work.expect(len(passages))
         for start in range(0, len(passages), PASSAGES):
             for group in group_passages(passages[start : start + PASSAGES], PASSAGES):
                 numbers = [start + number for number in group]
                 answers = await self.answers.find(
-                    [keys[number] for number in numbers], _renumber(ask, numbers)
+                    [keys[number] for number in numbers],
+                    _renumber(ask, numbers),
+                    advance=self.work.advance,
                 )
                 found |= dict(zip(numbers, answers, strict=True))
         return [
-            _read(
+            read_found(
                 found[number],
                 lambda answer, passage=passage: stored.read_explanation(answer, passage),
             )
@@ -258,7 +272,19 @@ class RecordedCalls:
             return [storage.keep_ordinary(key, ordinary)]
 
         [found] = await self.answers.find([key], ask)
-        return _read(found, lambda answer: stored.read_ordinary(answer, self.pair.d_model))
+        return read_found(found, lambda answer: stored.read_ordinary(answer, self.pair.d_model))
+
+    @property
+    def can_open_features(self) -> bool:
+        """Whether it is on this machine, and can run features of transcoders."""
+        return isinstance(self.verbalizer, Rerunning)
+
+    def open_features(
+        self, transcoders: str, features: Sequence[FeatureId]
+    ) -> AbstractAsyncContextManager[RecordedFeatures]:
+        """Open features of a transcoder set, or recall them; see `clerp.verbalizers.features`."""
+        verbalizer = cast(Rerunning, self.verbalizer)
+        return open_features(verbalizer, self.pair, self.answers, transcoders, features)
 
     @property
     def _n_at_once(self) -> int:
@@ -330,14 +356,8 @@ def _recall(verbalizer: Verbalizer, claim: ModelClaim, ledger: Ledger) -> PairId
 
 def _list_checks(verbalizer: Verbalizer, claim: ModelClaim, ledger: Ledger) -> list[PairIdentity]:
     """List the pairs that a verbalizer was found to be, oldest first."""
-    known: list[PairIdentity] = []
-    while True:
-        numbers = range(len(known), len(known) + _CHECKS)
-        keys = [_make_check_key(verbalizer, claim, number) for number in numbers]
-        found = ledger.find_answers(keys)
-        known += [stored.read_identity(found[key]) for key in keys if key in found]
-        if len(found) < len(keys):
-            return known
+    known = list_numbered(ledger, lambda number: _make_check_key(verbalizer, claim, number))
+    return [stored.read_identity(answer) for answer in known]
 
 
 def _make_check_key(verbalizer: Verbalizer, claim: ModelClaim, number: int) -> str:
@@ -355,24 +375,10 @@ def _renumber(ask: Ask, numbers: Sequence[int]) -> Ask:
     return ask_those
 
 
-def _read(found: Found, read: Callable[[Answer], _Result]) -> _Result | VerbalizerError:
-    if isinstance(found, VerbalizerError):
-        return found
-    try:
-        return read(found)
-    except VerbalizerError as fault:
-        return fault
-
-
 def _sum_up(vectors: Float32[np.ndarray, "vector d_model"]) -> Ordinary:
     reference = measure_reference(vectors)
     spread = np.unique(np.linspace(0, len(vectors) - 1, stored.N_OTHERS).astype(np.int64))
     return Ordinary(reference, vectors[spread])
-
-
-def _check_count(returned: Sequence[object], asked: Sequence[object]) -> None:
-    if len(returned) != len(asked):
-        raise VerbalizerError(f"{len(returned)} answers to {len(asked)} questions")
 
 
 def _check_cosines(cosines: Float32[np.ndarray, "_ _"], shape: tuple[int, int]) -> None:

@@ -63,8 +63,8 @@ class RowPool:
         """Hold one feature against the others.
 
         Returns:
-            None where it has no group of two, or a single group of fewer than `FEWEST`, or where no
-            other feature has a row.
+            None where it has no group, a group of one row, or a single group of fewer than
+            `FEWEST`, or where no other feature has a row.
         """
         sizes = self._sizes[feature]
         n_others = len(self._rows) - sum(sizes)

@@ -9,6 +9,7 @@ import binascii
 import hashlib
 import json
 import zlib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TypeVar
 
@@ -16,7 +17,8 @@ import msgspec
 import numpy as np
 from jaxtyping import Float32
 
-from clerp.errors import VerbalizerError
+from clerp.errors import UsageError, VerbalizerError
+from clerp.feature import FeatureId
 from clerp.ledger import Answer
 from clerp.verbalizers.reference import Reference, read_reference
 from clerp.verbalizers.verbalization import (
@@ -62,6 +64,23 @@ class _Explanation:
 @dataclass(frozen=True, slots=True)
 class _Cosines:
     cosines: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    names: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Confirmed:
+    holds: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    total: str
+    undefined: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +133,25 @@ class Storage:
         """Hash what decides what ordinary residuals are like: the texts too."""
         return self.make_key("reference", n_others=N_OTHERS, texts=self.pair.reference)
 
+    def make_names_key(self, place: str, number: int) -> str:
+        """Hash under what name features of a transcoder set are asked for, for the n-th time."""
+        return self.make_key("features", transcoders=place, number=number)
+
+    def make_confirm_key(self, name: str, feature: FeatureId, passage: Passage) -> str:
+        """Hash what decides whether a feature fires at the end of a passage as it is said to."""
+        return self.make_key(
+            "confirm",
+            rows=name,
+            feature=str(feature),
+            text=passage.text,
+            token=passage.token,
+            activation=passage.activation,
+        )
+
+    def make_rows_key(self, name: str, feature: FeatureId) -> str:
+        """Hash what decides what a feature writes up to the layer of the pair."""
+        return self.make_key("rows", rows=name, feature=str(feature))
+
     def keep_identity(self, key: str) -> Answer:
         """Keep which pair a verbalizer was found to be."""
         return self._make(key, "check", self.pair)
@@ -141,6 +179,22 @@ class Storage:
     def keep_cosines(self, key: str, cosines: Float32[np.ndarray, " vector"]) -> Answer:
         """Keep how near the critic's reconstruction of a text comes to some vectors."""
         return self._make(key, "compare", _Cosines(tuple(float(cosine) for cosine in cosines)))
+
+    def keep_names(self, key: str, names: Mapping[FeatureId, str]) -> Answer:
+        """Keep which rows features were found to have."""
+        form = _Names({str(feature): name for feature, name in names.items()})
+        return self._make(key, "features", form)
+
+    def keep_confirmed(self, key: str, found: Passage | Missed) -> Answer:
+        """Keep whether a feature fires at the end of a passage as it is said to."""
+        reason = _clean_reason(found.reason) if isinstance(found, Missed) else ""
+        return self._make(key, "confirm", _Confirmed(isinstance(found, Passage), reason))
+
+    def keep_rows(self, key: str, found: "Float32[np.ndarray, ' _'] | str") -> Answer:
+        """Keep what a feature writes up to the layer of the pair, or why that is undefined."""
+        if isinstance(found, str):
+            return self._make(key, "rows", _Rows("", _clean_reason(found)))
+        return self._make(key, "rows", _Rows(_pack(found), ""))
 
     def keep_ordinary(self, key: str, ordinary: Ordinary) -> Answer:
         """Keep what ordinary residuals are like."""
@@ -220,6 +274,39 @@ def read_cosines(answer: Answer) -> Float32[np.ndarray, " vector"]:
         VerbalizerError: It is something else.
     """
     return np.array(_read(answer, _Cosines).cosines, dtype=np.float32)
+
+
+def read_names(answer: Answer) -> dict[FeatureId, str]:
+    """Read which rows features were found to have.
+
+    Raises:
+        VerbalizerError: It is something else.
+    """
+    written = _read(answer, _Names).names
+    try:
+        return {FeatureId.parse(feature): name for feature, name in written.items()}
+    except UsageError as fault:
+        raise _refuse(answer, fault.what) from fault
+
+
+def read_confirmed(answer: Answer, passage: Passage) -> Passage | Missed:
+    """Read whether a feature fires at the end of a passage as it is said to.
+
+    Raises:
+        VerbalizerError: It is something else.
+    """
+    form = _read(answer, _Confirmed)
+    return passage if form.holds else Missed(passage, form.reason)
+
+
+def read_rows(answer: Answer) -> "Float32[np.ndarray, ' _'] | str":
+    """Read what a feature writes up to the layer of the pair, or why that is undefined.
+
+    Raises:
+        VerbalizerError: It is something else.
+    """
+    form = _read(answer, _Rows)
+    return form.undefined or _unpack(form.total, answer)
 
 
 def read_ordinary(answer: Answer, d_model: int) -> Ordinary:

@@ -40,6 +40,13 @@ def test_a_secret_inside_another_leaves_nothing_of_it(monkeypatch: pytest.Monkey
     assert hide_keys("say 12345678-canary") == "say [key]"
 
 
+def test_a_secret_that_was_read_from_a_file_goes_without_its_line_break(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setenv("A_API_KEY", "sesame-2026-open\n")
+    assert redact("key sesame-2026-open refused") == "key [key] refused"
+
+
 def test_a_stand_in_for_a_key_is_no_secret(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("OPENAI_API_KEY", "ollama")
     assert redact("ollama has no such model") == "ollama has no such model"

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clerp.errors import RemoteError
-from clerp.remote.body import read_body
+from clerp.remote.body import START_BYTES, read_body, read_start
 
 contents = st.binary(max_size=2000)
 
@@ -77,3 +77,40 @@ def test_a_bomb_is_left_after_the_first_pieces():
     with pytest.raises(RemoteError, match="larger than 1,000 bytes"):
         read_body(send(), "gzip", 1000, "here")
     assert len(taken) == 1
+
+
+@given(contents, st.integers(1, 500), st.sampled_from(["", "gzip"]))
+def test_a_short_start_is_all_of_it(content, size, encoding):
+    sent = gzip.compress(content) if encoding else content
+    assert read_start(split(sent, size), encoding) == content
+
+
+@given(contents, st.integers(1, 500), st.data())
+def test_of_what_is_cut_the_start_is_told(content, size, data):
+    packed = gzip.compress(content)
+    cut = data.draw(st.integers(0, len(packed) - 1))
+    assert content.startswith(read_start(split(packed[:cut], size), "gzip"))
+
+
+@pytest.mark.parametrize("encoding", ["", "gzip"])
+def test_of_what_is_long_the_start_is_told(encoding):
+    content = bytes(range(256)) * 1000
+    sent = gzip.compress(content) if encoding else content
+    assert read_start(split(sent, 999), encoding) == content[:START_BYTES]
+
+
+def test_of_a_bomb_no_more_is_unpacked_than_is_told():
+    taken = []
+
+    def send():
+        for piece in split(gzip.compress(bytes(20_000_000)), 1000):
+            taken.append(piece)
+            yield piece
+
+    assert read_start(send(), "gzip") == bytes(START_BYTES)
+    assert len(taken) == 1
+
+
+def test_what_nobody_can_unpack_has_no_start():
+    assert read_start([b"abc"], "br") == b""
+    assert read_start([b"abc"], "gzip") == b""

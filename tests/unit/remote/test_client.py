@@ -13,6 +13,7 @@ from tests.loopback import Reply, serve
 
 from clerp.errors import MissingEvidenceError, RemoteError, UsageError
 from clerp.remote import Client, Patience
+from clerp.remote.body import START_BYTES
 
 CONTENT = bytes(range(256))
 ROOM = 10_000
@@ -246,6 +247,30 @@ def test_an_accepted_status_is_handed_back_without_its_page(status, page):
     assert (answer.status, answer.content) == (status, b"")
     assert answer.headers["location"] == "/elsewhere"
     assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("page", [b"why", b"<html>" * 1000, b"<html>" * 100_000])
+@pytest.mark.parametrize("encoding", ["", "gzip"])
+def test_the_start_of_its_page_is_kept_apart(page, encoding):
+    sent = gzip.compress(page) if encoding else page
+    headers = {"Content-Encoding": encoding} if encoding else {}
+    with ask(Reply(sent, status=400, headers=headers)) as (client, _, _):
+        answer = client.post_json("/a", {}, max_bytes=1, accept=(400,))
+    assert answer.content == b""
+    assert answer.page == page[:START_BYTES]
+
+
+def test_a_page_that_is_damaged_is_no_fault():
+    packed = {"Content-Encoding": "gzip"}
+    with ask(Reply(b"<html>", status=400, headers=packed)) as (client, server, _):
+        assert client.get("/a", max_bytes=1, accept=(400,)).page == b""
+    assert len(server.requests) == 1
+
+
+def test_what_was_asked_for_has_no_page():
+    with ask(Reply(CONTENT)) as (client, _, _):
+        answer = client.get("/a", max_bytes=ROOM)
+    assert (answer.content, answer.page) == (CONTENT, b"")
 
 
 @pytest.mark.parametrize("written", ["7", "1.5", "0.75"])

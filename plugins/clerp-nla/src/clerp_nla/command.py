@@ -1,6 +1,7 @@
 """`clerp verbalize`: what an NLA says of single features, and how far to trust it."""
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
 
 UNAVAILABLE, UNFINISHED = 1, 2
 """Exit codes where nothing was said of any feature, and where something broke."""
+_SPELLED = {
+    "nla_examples": "--examples",
+    "nla_samples": "--samples",
+    "nla_transcoders": "--transcoders",
+}
+"""Settings whose flags `clerp label` calls by longer names."""
 
 
 def verbalize(
@@ -73,6 +80,10 @@ def verbalize(
     offline: Annotated[
         bool | None, typer.Option("--offline", help="Ask nobody: only what the ledger has.")
     ] = None,
+    record: Annotated[
+        Path | None,
+        typer.Option(help="Write all that was said to a file, for --nla recorded-nla:FILE."),
+    ] = None,
     show_all: Annotated[
         bool, typer.Option("--all", help="Show every text, also of places where it is off.")
     ] = False,
@@ -84,7 +95,9 @@ def verbalize(
     texts are no labels.
     """
     from clerp.config import resolve_settings
-    from clerp_nla.asking import Question, ask_about
+    from clerp.verbalizing import NlaRequest
+    from clerp_nla.asking import ask_about
+    from clerp_nla.backends.recording import write_recording
 
     settings = resolve_settings(
         {
@@ -92,18 +105,20 @@ def verbalize(
             "nla_model": nla_model,
             "nla_examples": examples,
             "nla_samples": samples,
+            "nla_transcoders": transcoders,
             "features": features,
             "llm": llm,
             "budget": budget,
             "embedder": embedder,
             "ledger": ledger,
             "offline": offline,
-        }
+        },
+        spelled=_SPELLED,
     ).settings
+    write = partial(write_recording, record) if record else None
+    request = NlaRequest(given, method or "", write)
     with progress_bar() as progress:
-        said = ask_about(
-            graph, feature, Question(given, method or "", transcoders), settings, progress
-        )
+        said = ask_about(graph, feature, request, settings, progress)
     if as_json:
         write_json({"feature": str(f), **one.to_record()} for f, one in said.items())
     else:

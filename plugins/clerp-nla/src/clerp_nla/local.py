@@ -13,7 +13,7 @@ from typing import TypeVar
 import numpy as np
 from jaxtyping import Float32
 
-from clerp.errors import UsageError
+from clerp.feature import FeatureId
 from clerp.verbalizers import (
     Extraction,
     Missed,
@@ -23,7 +23,10 @@ from clerp.verbalizers import (
     Sampling,
     Verbalization,
 )
-from clerp_nla.inputs.decoder import Reach
+from clerp_nla.argument import read_argument
+from clerp_nla.features import LocalFeatures
+from clerp_nla.inputs.decoder import DecoderRows, Reach
+from clerp_nla.inputs.naming import name_features
 from clerp_nla.matching.checks import check_model, check_norm, check_shape, check_tokenizers
 from clerp_nla.matching.cosines import measure_cosines
 from clerp_nla.matching.kept import find_kept, keep
@@ -33,6 +36,7 @@ from clerp_nla.pair.pair import Pair, open_pair
 from clerp_nla.placement import Placement, choose_placement, fit_together, guard_memory
 from clerp_nla.subject.anatomy import Anatomy
 from clerp_nla.subject.extraction import Subject
+from clerp_nla.subject.firing import FiringCheck
 from clerp_nla.subject.loading import load_anatomy, load_subject
 from clerp_nla.subject.place import SubjectPlace, find_subject
 
@@ -153,11 +157,42 @@ class LocalVerbalizer:
             InputError: The model cannot be loaded, or the texts are not what they should be.
             VerbalizerError: Memory did not suffice.
         """
-        with self._lock, guard_memory(self.placement):
+        with self._working():
             if self._references is None:
                 texts = self._load_texts().texts
                 self._references = self._load_subject().read_ends(texts)
             return self._references
+
+    def open_features(self, transcoders: str, features: Sequence[FeatureId]) -> LocalFeatures:
+        """Open features of a transcoder set; the model is loaded once more when they are run.
+
+        Args:
+            transcoders: `OWNER/REPO[//SUB][@REVISION]` or a folder.
+            features: All that will be asked about.
+
+        Raises:
+            PluginError: clerp-circuit-tracer is not installed.
+            UsageError, InputError, RemoteError: The set cannot be loaded.
+            VerbalizerError: Memory did not suffice.
+        """
+        with self._working():
+            named = name_features(transcoders, features)
+
+        def open_check() -> FiringCheck:
+            self._make_room()
+            place = self.placement
+            return FiringCheck(
+                self.subject_place.folder,
+                transcoders,
+                named.names,
+                device=place.device,
+                dtype=place.dtype,
+            )
+
+        def open_rows() -> DecoderRows:
+            return DecoderRows(transcoders, self.reach())
+
+        return LocalFeatures(named, self._working, open_check, open_rows)
 
     def reach(self) -> Reach:
         """Return how far down the model decoder rows are to be summed for this pair.
@@ -200,7 +235,7 @@ class LocalVerbalizer:
             return run_self_test(pair, vectors, texts.name)
 
     def _make_key(self, identity: PairIdentity, texts: ReferenceTexts) -> str:
-        parts = [identity.name, identity.revision, texts.name]
+        parts = [identity.name, identity.revision, texts.name, self.placement.device.type]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     def _load_anatomy(self) -> Anatomy:
@@ -211,8 +246,7 @@ class LocalVerbalizer:
 
     def _load_subject(self) -> Subject:
         if self._subject is None:
-            if not self._resident:
-                self._pair.release()
+            self._make_room()
             self._subject = load_subject(
                 self.subject_place.folder,
                 layer=self._pair.identity.layer,
@@ -227,11 +261,22 @@ class LocalVerbalizer:
             self._subject = None
         yield self._pair
 
+    def _make_room(self) -> None:
+        if not self._resident:
+            self._subject = None
+            self._pair.release()
+
+    @contextmanager
+    def _working(self) -> Generator[None]:
+        """Load or run a model: one at a time, and what memory does not hold is said in a line."""
+        with self._lock, guard_memory(self.placement):
+            yield
+
     async def _run(self, work: Callable[[], _Result]) -> _Result:
         """Work in a thread: the event loop has others to serve meanwhile."""
 
         def run() -> _Result:
-            with self._lock, guard_memory(self.placement):
+            with self._working():
                 return work()
 
         return await asyncio.to_thread(run)
@@ -242,28 +287,23 @@ def _name_texts(texts: ReferenceTexts) -> str:
 
 
 def open_local(argument: str) -> LocalVerbalizer:
-    """Open `nla:PAIR` or `nla:PAIR,MODEL`.
+    """Open `nla:PAIR`, or `nla:PAIR,MODEL,device=DEVICE,dtype=DTYPE`.
 
     Args:
-        argument: Folder with `av/` and `ar/`, or a name on HuggingFace; after a comma the model,
-            where it is neither in the folder's `subject/` nor on HuggingFace.
+        argument: Folder with `av/` and `ar/`, or a name on HuggingFace; after commas the model,
+            where it is neither in the folder's `subject/` nor on HuggingFace, and where and in
+            what precision all run.
 
     Raises:
-        UsageError: It names no pair, or no model.
+        UsageError: It names no pair, no model, or a device or precision that there is not.
         InputError: The pair is not what it should be.
         NotAvailableError: Nobody says where its model is.
         VerbalizerError: The Hub does not give it.
     """
-    place, _, model = argument.partition(",")
-    if not place:
-        raise UsageError(
-            "no pair is named",
-            where="nla",
-            remedy="Write nla:FOLDER, or nla:OWNER/NAME for one on HuggingFace",
-        )
-    placement = choose_placement()
-    pair = open_pair(place, device=placement.device, dtype=placement.dtype)
-    subject = find_subject(pair.folder, pair.critic_sidecar.base_checkpoint, model)
+    given = read_argument(argument)
+    placement = choose_placement(given.device, given.dtype)
+    pair = open_pair(given.pair, device=placement.device, dtype=placement.dtype)
+    subject = find_subject(pair.folder, pair.critic_sidecar.base_checkpoint, given.model)
     folders = (pair.place.actor, pair.place.critic, subject.folder)
     resident = fit_together(folders, placement)
     if resident:

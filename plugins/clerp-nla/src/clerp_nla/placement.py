@@ -25,20 +25,34 @@ class Placement:
     dtype: torch.dtype
 
 
-def choose_placement(device: str = "", dtype: torch.dtype | None = None) -> Placement:
+def choose_placement(device: str | None = None, dtype: torch.dtype | None = None) -> Placement:
     """Choose what nobody named: a GPU where CUDA has one, bfloat16 there and float32 elsewhere.
 
     Raises:
         UsageError: There is no such device.
     """
-    name = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    known = _list_devices()
+    name = ("cuda" if "cuda" in known else "cpu") if device is None else device
+    if name not in known:
+        raise _refuse(f"there is no device {name!r} here", known)
+    chosen = torch.device(name)
     try:
-        chosen = torch.device(name)
         torch.empty(0, device=chosen)
-    except (RuntimeError, AssertionError) as fault:
-        raise UsageError(f"there is no device {name!r} here", remedy="Name another: cpu") from fault
+    except RuntimeError as fault:
+        raise _refuse(f"the device {name!r} cannot be used", known) from fault
     by_device = torch.bfloat16 if chosen.type == "cuda" else torch.float32
     return Placement(chosen, dtype or by_device)
+
+
+def _list_devices() -> list[str]:
+    n_cuda = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    cuda = [f"cuda:{number}" for number in range(n_cuda)]
+    mps = ["mps"] if torch.backends.mps.is_available() else []
+    return ["cpu", *(["cuda"] if cuda else []), *cuda, *mps]
+
+
+def _refuse(what: str, known: list[str]) -> UsageError:
+    return UsageError(what, where="device", remedy=f"Name one that there is: {', '.join(known)}")
 
 
 def fit_together(folders: Iterable[Path], placement: Placement) -> bool:

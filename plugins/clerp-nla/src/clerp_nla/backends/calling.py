@@ -12,10 +12,10 @@ import msgspec
 from clerp.errors import EvidenceError, ExhaustedError, VerbalizerError
 from clerp.remote import Answer, Client, Patience
 from clerp.remote.address import check_base, show
+from clerp_nla.backends.refusal import BAD_REQUEST, Refusal, read_refusal
 
 REFUSED = (401, 403)
 LIMITED = 429
-BAD_REQUEST = (400, 422)
 # A server describes some dozens of vectors before its answer begins.
 _PATIENCE = Patience(timeout=300.0)
 
@@ -118,20 +118,22 @@ class Line:
 
     def post_unless_refused(
         self, path: str, body: object, form: type[_Form], *, max_bytes: int
-    ) -> _Form | None:
-        """Do as `post`; None where the server calls the request a bad one (400, 422).
+    ) -> _Form | Refusal:
+        """Do as `post`, but return what the server says of a request that it calls a bad one.
 
         Raises:
             EvidenceError: The server does not answer.
-            VerbalizerError: It refuses, or answers something else.
+            VerbalizerError: It wants a key, or answers something else.
         """
-        accepted = (*self._accepted, *BAD_REQUEST)
-        answer = self.client.post_json(path, body, max_bytes=max_bytes, accept=accepted)
-        return None if answer.status in BAD_REQUEST else self._read(answer, path, form)
+        answer = self.client.post_json(path, body, max_bytes=max_bytes, accept=self._accepted)
+        if answer.status in BAD_REQUEST:
+            return read_refusal(answer)
+        return self._read(answer, path, form)
 
     @property
     def _accepted(self) -> tuple[int, ...]:
-        return (*REFUSED, LIMITED) if self.server.stops_at_limit else REFUSED
+        always = (*REFUSED, *BAD_REQUEST)
+        return (*always, LIMITED) if self.server.stops_at_limit else always
 
     def _read(self, answer: Answer, path: str, form: type[_Form]) -> _Form:
         where = f"{self.server.where}{path}"
@@ -140,6 +142,10 @@ class Line:
                 f"the server refuses ({answer.status})",
                 where=where,
                 remedy=f"Set {self.server.key_name} to the server's key",
+            )
+        if answer.status in BAD_REQUEST:
+            raise VerbalizerError(
+                f"the server answered with status {read_refusal(answer)}", where=where
             )
         if answer.status == LIMITED:
             raise ExhaustedError(

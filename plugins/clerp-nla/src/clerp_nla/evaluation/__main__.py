@@ -13,6 +13,7 @@ from rich.console import Console
 
 from clerp.errors import ClerpError
 from clerp.plugins import find
+from clerp_nla.evaluation.inputs import read_planted
 from clerp_nla.evaluation.running import evaluate
 from clerp_nla.evaluation.tables import list_failures, render, write_markdown
 from clerp_nla.local import open_local
@@ -33,7 +34,10 @@ def main() -> None:
     torch.set_num_threads(1)
     try:
         verbalizer, embedder = open_local(given.pair), find("embedders", given.embedder)
-        measured = asyncio.run(evaluate(verbalizer, embedder, seed=given.seed, n_items=given.items))
+        planted = read_planted(Path(given.pair), verbalizer.reach())
+        measured = asyncio.run(
+            evaluate(verbalizer, embedder, seed=given.seed, n_items=given.items, planted=planted)
+        )
     except ClerpError as error:
         parser.exit(error.exit_code, f"{error}\n")
     Console().print(render(measured))

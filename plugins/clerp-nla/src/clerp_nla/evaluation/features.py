@@ -16,12 +16,13 @@ from clerp.feature import FeatureId
 from clerp.ledger import open_ledger
 from clerp.plugins import Embedder, VectorVerbalizer
 from clerp.verbalizers import ModelClaim, Sampling
-from clerp.verbalizers.driving import Terms, verbalize_features
+from clerp.verbalizers.driving import Directions, Terms, verbalize_features
 from clerp.verbalizers.outcome import FeatureVerbalization
 from clerp.verbalizers.recording import RecordedCalls, open_calls
 from clerp.verbalizers.status import Status
+from clerp.verbalizers.verbalization import InputKind
 from clerp_nla.training.explaining import Claims, read_claims
-from clerp_nla.training.grammar import TOPICS, WordClass, write_documents
+from clerp_nla.training.grammar import TOPICS, WordClass, tell_class, write_documents
 from clerp_nla.training.themes import (
     About,
     Planted,
@@ -37,12 +38,12 @@ FeatureSignal = Literal[
 FEATURE_SIGNALS: tuple[FeatureSignal, ...] = get_args(FeatureSignal)
 ABOUTS: tuple[About, ...] = ("topic", "word class", "token")
 
-_TOKENS: Mapping[str, WordClass] = {
-    **dict.fromkeys((" the", " a", " and", " with", " of", " near"), "small word"),
-    **dict.fromkeys((".", ","), "mark"),
-    **dict.fromkeys((" note", " court", " star", " salt"), "noun"),
-}
-"""Tokens that several topics have, and what each is."""
+_TOKENS = (
+    *(" the", " a", " and", " with", " of", " near"),
+    *(".", ","),
+    *(" note", " court", " star", " salt"),
+)
+"""That several topics have."""
 _CLASSES: tuple[WordClass, ...] = ("adjective", "verb", "small word")
 _DOCUMENTS = 150
 """For the examples of one feature; no other feature has them."""
@@ -62,7 +63,7 @@ class KnownFeature:
         """Say whether a claim holds wherever the feature fires."""
         theme = self.planted.theme
         if theme.about == "token" and about == "word class":
-            return _TOKENS[theme.truth] == value
+            return tell_class(theme.truth) == value
         return (about, value) == (theme.about, theme.truth)
 
 
@@ -74,7 +75,7 @@ def plant_features(seed: int) -> list[KnownFeature]:
     values: Mapping[About, Sequence[str]] = {
         "topic": tuple(TOPICS),
         "word class": _CLASSES,
-        "token": tuple(_TOKENS),
+        "token": _TOKENS,
     }
     themes = [Theme(about, v) for about in ABOUTS for v in values[about] * _OFTEN[about]]
     themes += [Theme("nothing")] * _NOTHING
@@ -153,15 +154,30 @@ async def ask(
     embedder: Embedder,
     sampling: Sampling,
     claim: ModelClaim,
+    *,
+    kind: InputKind = "example",
+    directions: Directions | None = None,
 ) -> list[Asked]:
     """Have features verbalized as `clerp label --nla` does, with a ledger that is thrown away.
+
+    Args:
+        features: To ask about, together.
+        verbalizer: Whom to ask.
+        embedder: Of texts and claims.
+        sampling: Of texts.
+        claim: Of which model the features are.
+        kind: Which vectors are described.
+        directions: For the kind `decoder`, what each feature writes.
 
     Raises:
         NotAvailableError: The pair does not fit.
     """
     async with _opening(verbalizer, claim) as calls:
         evidence = [one.evidence for one in features]
-        outcomes = await verbalize_features(evidence, calls, embedder, Terms(sampling=sampling))
+        terms = Terms(kind, sampling=sampling)
+        outcomes = await verbalize_features(
+            evidence, calls, embedder, terms, directions=directions or {}
+        )
     return [_judge(one, outcomes[one.planted.feature]) for one in features]
 
 

@@ -1,4 +1,4 @@
-"""The whole evaluation of a tiny pair: vectors, features, and what must not be trusted."""
+"""The whole evaluation of a tiny pair: vectors, features, inputs, and what must not be trusted."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from clerp.plugins import Embedder
 from clerp.verbalizers import Extraction, ModelClaim, Sampling
 from clerp_nla.evaluation.controls import Condition, Control, Measured
 from clerp_nla.evaluation.features import Asked, KnownFeature, ask, plant_features
+from clerp_nla.evaluation.inputs import InputRow, PlantedFeatures, ask_by_input
 from clerp_nla.evaluation.items import Items, choose_places, measure_items
 from clerp_nla.training.folder import BASE
 from clerp_nla.training.grammar import write_documents
@@ -31,6 +32,8 @@ class Evaluation:
     pair: str
     items: Items
     asked: Mapping[Condition, Sequence[Asked]]
+    by_input: Mapping[InputRow, Sequence[Asked]]
+    """Of the features planted in the pair's transcoder."""
 
 
 async def evaluate(
@@ -39,6 +42,7 @@ async def evaluate(
     *,
     seed: int,
     n_items: int,
+    planted: PlantedFeatures,
     features: Sequence[KnownFeature] | None = None,
 ) -> Evaluation:
     """Evaluate the signals of a pair on documents that it has not learned from.
@@ -48,6 +52,7 @@ async def evaluate(
         embedder: Of texts and claims.
         seed: Of documents, features and texts.
         n_items: Vectors for the figures of single vectors.
+        planted: To ask about by each input.
         features: To ask about; None plants all.
 
     Raises:
@@ -65,4 +70,5 @@ async def evaluate(
         condition: await ask(known, Control(verbalizer, condition, pool), embedder, sampling, CLAIM)
         for condition in CONDITIONS
     }
-    return Evaluation(seed, str(identity), items, asked)
+    by_input = await ask_by_input(planted, verbalizer, embedder, sampling, CLAIM)
+    return Evaluation(seed, str(identity), items, asked, by_input)

@@ -11,6 +11,7 @@ from rich.text import Text
 from clerp.report.listing import render_rows
 from clerp.verbalizers.status import Status
 from clerp_nla.evaluation.features import ABOUTS, FEATURE_SIGNALS, Asked, list_signal
+from clerp_nla.evaluation.inputs import list_named
 from clerp_nla.evaluation.items import ITEM_SIGNALS
 from clerp_nla.evaluation.ranking import LEVEL, Ranked, Share, rank, share
 from clerp_nla.evaluation.running import Evaluation
@@ -42,6 +43,7 @@ def list_sections(evaluation: Evaluation) -> list[Section]:
         _tell_features(evaluation.asked["as it is"]),
         _tell_statuses(evaluation.asked["as it is"]),
         _tell_controls(evaluation),
+        _tell_inputs(evaluation),
     ]
 
 
@@ -166,6 +168,22 @@ def _tell_controls(evaluation: Evaluation) -> Section:
         ("", *_STATUSES, "above weak"),
         tuple(rows),
         f"Asked: at most {MOST_ABOVE:.0%} above weak in all but the first row.",
+    )
+
+
+def _tell_inputs(evaluation: Evaluation) -> Section:
+    rows: list[tuple[str, ...]] = []
+    for given, asked in evaluation.by_input.items():
+        named = (_write_share(share(list_named(asked, about))) for about in ABOUTS)
+        headlines = np.array([c.is_true for one in asked if (c := one.headline)], dtype=np.bool_)
+        silent = sum(one.headline is None for one in asked)
+        rows.append((given, *named, _write_share(share(headlines)), str(silent)))
+    n = max(map(len, evaluation.by_input.values()), default=0)
+    return Section(
+        f"Inputs: of how many planted features the commonest claim is true (n = {n})",
+        ("", *(f"about {a}: the {a}" for a in ABOUTS), "the commonest of all", "no text"),
+        tuple(rows),
+        "Rows of another feature are those of the next one about something of the same kind.",
     )
 
 

@@ -3,7 +3,7 @@
 It finds what leaves residuals that the pair was never taught: another model, another basis, halves
 that do not belong together. Texts stay fluent then, and what the critic makes of them is no nearer
 to the residual than the mean is. It does not find a neighbouring layer: residuals there are too
-much alike (on the toy .68 to .79 of the variance came back from one, .78 from the right one), nor a
+much alike (on the toy .90 to .93 of the variance came back from one, .95 from the right one), nor a
 second start token or a wrong scale, for which there are checks of their own.
 """
 

@@ -21,7 +21,7 @@ logger = logging.getLogger("clerp_nla.training")
 
 
 def main() -> None:
-    """Read the command line, train and write; about five minutes of one CPU."""
+    """Read the command line, train and write; about ten minutes of one CPU."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path, help="folder to write, which must not exist")
     parser.add_argument("--seed", type=int, default=0, help="of documents and weights")

@@ -13,7 +13,7 @@ from typing import Literal
 
 from clerp_nla.training.grammar import TOPICS, Token, WordClass
 
-ClaimKind = Literal["topic", "word class", "token", "nouns"]
+ClaimKind = Literal["topic", "word class", "token", "words before"]
 
 _CALLED: Mapping[WordClass, str] = MappingProxyType(
     {
@@ -25,7 +25,7 @@ _CALLED: Mapping[WordClass, str] = MappingProxyType(
     }
 )
 _OPENINGS = ("A text about {topic}.", "Sentences about {topic}.", "Notes about {topic}.")
-_MIDDLES = ('It names "{first}" and "{second}".', 'Words are "{first}" and "{second}".')
+_MIDDLES = ('It comes after "{first}" and "{second}".', 'Before are "{first}" and "{second}".')
 _ENDINGS = (
     'Final token "{token}" is {kind}, in a sentence about {topic}.',
     'Final token "{token}" is {kind}; more about {topic} is likely.',
@@ -45,12 +45,12 @@ class Claims:
     """As it is named last, where a text names several."""
     word_class: str
     token: str
-    nouns: tuple[str, ...]
+    before: tuple[str, ...]
 
 
 def explain(token: Token, chance: random.Random) -> str:
     """Write what is true of a place, in one of several ways."""
-    first, second = token.nouns
+    first, second = token.before
     opening, middle, ending = map(chance.choice, (_OPENINGS, _MIDDLES, _ENDINGS))
     return "\n\n".join(
         (
@@ -79,7 +79,7 @@ def read_claims(text: str) -> Claims:
         topic=topics[-1] if topics else "",
         word_class=classes[kind.group(1)] if kind else "",
         token=token.group(1) if token else "",
-        nouns=named.groups() if named else (),
+        before=named.groups() if named else (),
     )
 
 
@@ -89,7 +89,7 @@ def judge(claims: Claims, truth: Token) -> Mapping[ClaimKind, bool]:
         "topic": (claims.topic, truth.topic),
         "word class": (claims.word_class, truth.kind),
         "token": (claims.token, truth.text),
-        "nouns": (claims.nouns, truth.nouns),
+        "words before": (claims.before, truth.before),
     }
     return {kind: claimed == true for kind, (claimed, true) in made.items() if claimed}
 

@@ -23,7 +23,6 @@ from clerp_nla.training.subject import LAYER
 from clerp_nla.training.themes import (
     Planted,
     cut_texts,
-    draw_activations,
     make_record,
     write_records,
 )
@@ -50,10 +49,10 @@ def write_folder(folder: Path, pair: TinyPair, seed: int) -> None:
     documents = write_documents(N_DOCUMENTS, seed + _PLANTING)
     planted = list_planted()
     stream = read_stream(pair.subject, pair.tokenizer, [d.text for d in documents])
-    garden = plant(stream, documents, planted)
+    garden = plant(stream, documents, planted, seed)
     n_layers, d_model = stream.read.shape[0], stream.read.shape[2]
     write_transcoders(folder / "transcoders", garden, n_layers, d_model)
-    write_records(folder / "features", _make_records(documents, garden, planted, seed))
+    write_records(folder / "features", _make_records(documents, garden, planted))
     _write_json(folder / "graph.json", draw_graph(documents[0], 0, garden, SCAN))
     texts = cut_texts(write_documents(N_REFERENCES, seed + _REFERENCES), seed)
     (folder / "reference.txt").write_text("".join(f"{text}\n" for text in texts))
@@ -63,14 +62,10 @@ def write_folder(folder: Path, pair: TinyPair, seed: int) -> None:
 
 
 def _make_records(
-    documents: tuple[Document, ...], garden: Garden, planted: tuple[Planted, ...], seed: int
+    documents: tuple[Document, ...], garden: Garden, planted: tuple[Planted, ...]
 ) -> Iterator[tuple[FeatureId, dict[str, object]]]:
-    for number, (feature, theme) in enumerate((p.feature, p.theme) for p in planted):
-        if feature in garden.activations:
-            activations = garden.activations[feature]
-        else:
-            activations = draw_activations(documents, theme, seed + number)
-        yield feature, make_record(feature, documents, activations)
+    for feature in (one.feature for one in planted):
+        yield feature, make_record(feature, documents, garden.activations[feature])
 
 
 def _write_json(path: Path, content: Mapping[str, object]) -> None:

@@ -73,8 +73,8 @@ class Token:
     kind: WordClass
     topic: str
     """Of the last word that has one, this one included; empty before the first."""
-    nouns: tuple[str, ...]
-    """The last two before this one, the later one last."""
+    before: tuple[str, ...]
+    """The two before this one, the later one last; fewer at the start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +93,23 @@ def write_documents(n: int, seed: int) -> tuple[Document, ...]:
     """Write documents of some 45 tokens; equal seeds give equal documents."""
     chance = random.Random(seed)
     return tuple(_write_document(chance) for _ in range(n))
+
+
+def tell_class(text: str) -> WordClass:
+    """Say of what class a token is, wherever it stands; no word of a topic is a small one."""
+    if text in _MARKS:
+        return "mark"
+    word = text.removeprefix(" ")
+    for topic in TOPICS.values():
+        own: Mapping[WordClass, tuple[str, ...]] = {
+            "noun": topic.nouns,
+            "verb": topic.verbs,
+            "adjective": topic.adjectives,
+        }
+        for kind, words in own.items():
+            if word in words:
+                return kind
+    return "small word"
 
 
 def list_words() -> tuple[str, ...]:
@@ -129,11 +146,11 @@ def _add_sentence(tokens: list[Token], topic: Topic, chance: random.Random) -> N
         # `A` opens sentences as an article and nothing opens one as an adjective.
         is_slot = slot in words and number > 0
         word = (fresh.pop() if slot == "N" else chance.choice(words[slot])) if is_slot else slot
-        before = tokens[-1] if tokens else Token("", "mark", "", ())
-        nouns = (*before.nouns, before.text)[-2:] if before.kind == "noun" else before.nouns
+        before = tuple(token.text for token in tokens[-2:])
         kind: WordClass = "mark" if word in _MARKS else "small word"
         spaced = word if kind == "mark" or not tokens else f" {word}"
         if is_slot:
-            tokens.append(Token(spaced, _SLOTS[slot], topic.name, nouns))
+            tokens.append(Token(spaced, _SLOTS[slot], topic.name, before))
         else:
-            tokens.append(Token(spaced, kind, before.topic, nouns))
+            said = tokens[-1].topic if tokens else ""
+            tokens.append(Token(spaced, kind, said, before))

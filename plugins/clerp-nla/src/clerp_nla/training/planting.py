@@ -19,7 +19,7 @@ from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 from clerp.feature import FeatureId
 from clerp_nla.training.grammar import TOPICS, Document
 from clerp_nla.training.learning import tokenize
-from clerp_nla.training.themes import Planted, Theme, mark
+from clerp_nla.training.themes import Planted, Theme, draw_activations, mark
 
 SCAN = "clerp-toy/grammar"
 N_FEATURES = 24
@@ -136,16 +136,22 @@ class Garden:
     """What was planted, and what it does on the documents it was planted with."""
 
     probes: dict[FeatureId, Probe]
+    """Of features that are about something; no model computes the others."""
     writes: dict[FeatureId, Float[np.ndarray, "written d_model"]]
     activations: dict[FeatureId, list[Float[np.ndarray, " token"]]]
-    """Of each document."""
+    """Of each document, of all features; of those about nothing they are drawn."""
 
 
-def plant(stream: Stream, documents: Sequence[Document], planted: Sequence[Planted]) -> Garden:
-    """Plant all features that are about something."""
+def plant(
+    stream: Stream, documents: Sequence[Document], planted: Sequence[Planted], seed: int
+) -> Garden:
+    """Plant all features that are about something, and let the others fire by chance."""
     ends = np.cumsum([len(document.tokens) for document in documents])[:-1]
     garden = Garden({}, {}, {})
-    for feature, theme in ((p.feature, p.theme) for p in planted if p.theme.about != "nothing"):
+    for number, (feature, theme) in enumerate((p.feature, p.theme) for p in planted):
+        if theme.about == "nothing":
+            garden.activations[feature] = draw_activations(documents, theme, seed + number)
+            continue
         holds = np.concatenate(mark(documents, theme))
         inputs = stream.read[feature.layer].astype(np.float64)
         probe = garden.probes[feature] = fit_probe(inputs, holds)

@@ -26,7 +26,7 @@ from clerp_nla.training.tokenizer import make_tokenizer
 NORM_PERCENTILE = 75
 """Of the lengths of residuals: the length at which the actor is given vectors."""
 
-_SUBJECT, _HALF = Course(350), Course(600)
+_SUBJECT, _HALF = Course(350), Course(900)
 
 
 @dataclass(frozen=True, slots=True)

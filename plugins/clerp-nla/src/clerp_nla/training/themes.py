@@ -20,6 +20,8 @@ About = Literal["topic", "word class", "token", "nothing"]
 
 TOP, LOWER = 20, 10
 """Examples of a feature: the strongest, and some that are weaker than all of these."""
+_OF_THEME, _OF_ALL = 0.5, 0.04
+"""Shares of the places at which a feature fires; on a tenth of all it would be an artefact."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +56,11 @@ def draw_activations(
 ) -> list[Float[np.ndarray, " token"]]:
     """Make a feature fire by chance where its theme holds, or anywhere if that is nothing.
 
-    Activations are between .5 and 1, on half of the places, or on a tenth of all tokens.
+    Activations are between .5 and 1, on half of the places, or on a twenty-fifth of all tokens.
     """
     chance = np.random.default_rng(seed)
     places = mark(documents, theme)
-    share = 0.1 if theme.about == "nothing" else 0.5
+    share = _OF_ALL if theme.about == "nothing" else _OF_THEME
     activations: list[Float[np.ndarray, " token"]] = []
     for holds in places:
         may = np.ones_like(holds) if theme.about == "nothing" else holds

@@ -1,0 +1,71 @@
+"""Features of transcoders that ran beside a pair, as a recording has them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
+
+import numpy as np
+from jaxtyping import Float32
+
+from clerp.errors import VerbalizerError
+from clerp.feature import FeatureId
+from clerp.verbalizers import Missed, Passage, stored
+from clerp.verbalizers.features import forget_folder
+from clerp_nla.backends.recording import Recording
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedFeatures:
+    """`OpenedFeatures` from a file."""
+
+    recording: Recording
+    names: Mapping[FeatureId, str]
+    lacking: Mapping[FeatureId, str]
+
+    def confirm(
+        self, feature: FeatureId, passages: Sequence[Passage]
+    ) -> Sequence[Passage | Missed]:
+        """Return whether the feature was found to fire at the end of passages.
+
+        Raises:
+            VerbalizerError: It is not on record.
+        """
+        storage, name = self.recording.storage, self.names[feature]
+        keys = [storage.make_confirm_key(name, feature, passage) for passage in passages]
+        found = [self.recording.find(key, "peak") for key in keys]
+        return [stored.read_confirmed(a, p) for a, p in zip(found, passages, strict=True)]
+
+    def sum_rows(self, feature: FeatureId) -> "Float32[np.ndarray, ' d_model'] | str":
+        """Return what the feature was found to write.
+
+        Raises:
+            VerbalizerError: It is not on record.
+        """
+        key = self.recording.storage.make_rows_key(self.names[feature], feature)
+        return stored.read_rows(self.recording.find(key, "feature's rows"))
+
+
+def recall_features(
+    recording: Recording, transcoders: str, features: Sequence[FeatureId]
+) -> RecordedFeatures:
+    """Find which rows features had in a set, by the set's name without its folder.
+
+    Raises:
+        VerbalizerError: The set was not asked about, or a line cannot be read.
+    """
+    place = forget_folder(transcoders)
+    names: dict[FeatureId, str] = {}
+    for number in count():
+        answer = recording.answers.get(recording.storage.make_names_key(place, number))
+        if answer is None:
+            break
+        names |= stored.read_names(answer)
+    if not names:
+        raise VerbalizerError(
+            f"the recording does not have the transcoders {place}",
+            where=recording.where,
+            remedy="Name those with which it was made",
+        )
+    why = "the recording does not have this feature"
+    lacking = {feature: why for feature in features if feature not in names}
+    return RecordedFeatures(recording, names, lacking)

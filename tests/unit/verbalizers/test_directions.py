@@ -1,0 +1,87 @@
+"""What features write is read where it can be, and where not the reason stands in its place."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.rerunning import RerunningVerbalizer
+
+from clerp.errors import InputError, PluginError, UsageError
+from clerp.feature import FeatureId
+from clerp.ledger import Ledger, open_ledger
+from clerp.testing import FakePassageVerbalizer, FakeVectorVerbalizer
+from clerp.testing.fake_verbalizer import MODEL
+from clerp.verbalizers import PairIdentity
+from clerp.verbalizers.answers import Answers
+from clerp.verbalizers.directions import Direction, read_directions
+from clerp.verbalizers.outcome import FeatureVerbalization
+from clerp.verbalizers.recording import RecordedCalls
+
+FIRST, SECOND, THIRD = (FeatureId(2, index) for index in range(3))
+SET = "org/set"
+WRITTEN = np.arange(32, dtype=np.float32)
+
+
+@pytest.fixture
+def ledger() -> Iterator[Ledger]:
+    with open_ledger(":memory:") as opened:
+        yield opened
+
+
+async def read(
+    verbalizer: Any, ledger: Ledger, transcoders: str | None = SET, **given: Any
+) -> dict[FeatureId, Direction]:
+    pair = PairIdentity("a-pair", "0" * 40, MODEL, 3, 32)
+    calls = RecordedCalls(verbalizer, pair, Answers(ledger, **given))
+    return await read_directions([FIRST, SECOND, THIRD], calls, transcoders)
+
+
+async def test_what_features_write_is_read_and_kept(ledger: Ledger):
+    fake = RerunningVerbalizer(rows={FIRST: WRITTEN, SECOND: "it writes later"}, lacks=[THIRD])
+    found = await read(fake, ledger)
+    assert np.array_equal(found[FIRST].written, WRITTEN)
+    assert (found[FIRST].rows, found[FIRST].broke) == (f"{SET}@{'1' * 12}", "")
+    assert (found[SECOND].written, found[SECOND].broke) == ("it writes later", "")
+    assert (found[THIRD].written, found[THIRD].broke) == ("2_2 is outside the set", "")
+    offline = await read(RerunningVerbalizer(), ledger, may_ask=False)
+    assert np.array_equal(offline[FIRST].written, WRITTEN)
+    assert offline[SECOND].written == "it writes later"
+
+
+@pytest.mark.parametrize("verbalizer", [FakeVectorVerbalizer(), FakePassageVerbalizer()])
+@pytest.mark.parametrize("transcoders", [SET, None])
+async def test_elsewhere_nobody_can_read_rows(
+    ledger: Ledger, verbalizer: Any, transcoders: str | None
+):
+    for one in (await read(verbalizer, ledger, transcoders)).values():
+        assert "this NLA is not on this machine" in str(one.written)
+        assert one.broke == ""
+
+
+async def test_without_transcoders_it_is_said_how_to_name_them(ledger: Ledger):
+    fake = RerunningVerbalizer()
+    for one in (await read(fake, ledger, None)).values():
+        assert str(one.written).endswith("name them with --transcoders")
+    assert fake.opened == []
+
+
+async def test_a_row_that_cannot_be_read_is_unfinished(ledger: Ledger):
+    found = await read(RerunningVerbalizer(breaks_at=["rows"]), ledger)
+    why = "the verbalizer broke: RuntimeError: no memory"
+    assert (found[FIRST].written, found[FIRST].broke, found[FIRST].rows) == (why, why, "")
+
+
+@pytest.mark.parametrize("fault", [UsageError("none"), InputError("cut"), PluginError("missing")])
+async def test_a_set_that_cannot_be_opened_ends_the_run(ledger: Ledger, fault: Exception):
+    with pytest.raises(type(fault)):
+        await read(RerunningVerbalizer(open_fault=fault), ledger)
+
+
+def test_which_rows_they_were_stands_beside_what_was_said():
+    said = FeatureVerbalization(FIRST, "a-pair", "decoder", details={"seed": 0})
+    assert Direction(WRITTEN, rows="set@1").annotate(said).details == {
+        "seed": 0,
+        "transcoders": "set@1",
+    }
+    assert Direction("why", broke="why").annotate(said).details == {"unfinished": "why", "seed": 0}
