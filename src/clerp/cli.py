@@ -491,6 +491,12 @@ def _tell_failures(labeled: "Sequence[LabeledGraph]") -> None:
     unrefined = Counter(str(f.details["unfinished"]) for f in outcomes if "unfinished" in f.details)
     for reason, count in unrefined.most_common():
         tell(f"clerp: {count} labels of tier 1 were not refined: {reason}")
+    said = [f.verbalization for f in outcomes if f.verbalization is not None]
+    broken = Counter(
+        str(v.details["unfinished"]) for v in said if v.is_available and "unfinished" in v.details
+    )
+    for reason, count in broken.most_common():
+        tell(f"clerp: {count} features of tier 3 were not verbalized to the end: {reason}")
 
 
 def _show_estimates(graphs: "Sequence[Path]", given: GivenSettings) -> None:

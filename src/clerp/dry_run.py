@@ -52,7 +52,7 @@ class NlaEstimate:
     """What an NLA would be asked; how much of it the ledger saves cannot be told before."""
 
     features: int
-    """Obscure ones."""
+    """Of tier 3, without artefacts."""
     residuals: int
     """To be described at most, where they fire and where they are off."""
     texts: int

@@ -145,7 +145,7 @@ class LabeledGraph:
         """
         from clerp.report.html.writing import write_report
 
-        before = compare._record() if compare else None
+        before = None if compare is None else compare._record()
         write_report([self._record()], Path(path), before=before)
 
     def to_networkx(self) -> "MultiDiGraph[tuple[str, str]]":

@@ -194,7 +194,7 @@ def _say_missing(route: Route) -> str:
         return "no LLM configured"
     if route.role == "obscure":
         return "obscure: no window is alike enough"
-    return f"too close to call: {route.role}, nearly tied with {route.runner_up}"
+    return f"in doubt: {route.reason}"
 
 
 def _unnamed(

@@ -27,10 +27,12 @@ class UnopenedVerbalizer:
     Args:
         name: Of the verbalizer itself.
         fault: Why it is not opened.
+        setting: That of the verbalizer itself.
     """
 
-    def __init__(self, name: str, fault: VerbalizerError) -> None:
+    def __init__(self, name: str, fault: VerbalizerError, setting: str = "") -> None:
         self.name = name
+        self.setting = setting
         self._fault = fault
 
     def check(self, claim: ModelClaim) -> PairIdentity:
@@ -85,7 +87,7 @@ def open_verbalizer(settings: Settings) -> Verbalizer:
     recorded = forget_place(settings.nla)
     if settings.offline and named.startswith(_PAIR):
         unasked = NotAvailableError(f"{recorded} is not opened", remedy="Run without --offline")
-        return UnopenedVerbalizer(recorded, unasked)
+        return UnopenedVerbalizer(recorded, unasked, tell_setting(named.removeprefix(_PAIR)))
     try:
         return find("verbalizers", named)
     except VerbalizerError as fault:
@@ -110,6 +112,19 @@ def forget_place(nla: str) -> str:
     if "://" in argument or not argument:
         return name
     return f"{name}:{forget_folder(argument)}"
+
+
+def tell_setting(argument: str) -> str:
+    """Return what tells a pair on this machine from others of its name, for no output to show.
+
+    That is its folder, and the words after it on which answers hang: not the device.
+
+    Args:
+        argument: What stands after `nla:`.
+    """
+    place, *words = argument.split(",")
+    where = str(Path(place).resolve()) if Path(place).exists() else place
+    return ",".join((where, *(w for w in words if w and not w.startswith("device="))))
 
 
 def claim_model(graph: AttributionGraph, given: str | None = None) -> ModelClaim:

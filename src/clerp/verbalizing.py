@@ -230,7 +230,7 @@ async def verbalize_pools(
 def list_tier_3(pool: Pool) -> list[FeatureId]:
     """List the features that an NLA is asked about: those that wait for a person to name them.
 
-    They are obscure, or too close between two roles for anything but a person. Artefacts are not
+    They are obscure, or a model would be asked but for doubt about their role. Artefacts are not
     among them, for they have nothing to name.
     """
     return [

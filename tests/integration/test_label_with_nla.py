@@ -129,6 +129,7 @@ def test_transcoders_that_cannot_be_read_leave_the_run_unfinished(
     why = "peaks could not be run again: the file is cut off. Fetch it again"
     assert spoken["notes"] == [NOT_RUN_AGAIN, why]
     assert spoken["said"]
+    assert f"8 features of tier 3 were not verbalized to the end: {why}" in told.err
 
 
 class Misfit(FakeVectorVerbalizer):

@@ -10,7 +10,13 @@ from tests.unit.graph.conftest import build_graph
 from clerp.config import Settings
 from clerp.errors import NotAvailableError, PluginError, UsageError, VerbalizerError
 from clerp.graph import read_graph
-from clerp.nla import claim_model, forget_place, name_verbalizer, open_verbalizer
+from clerp.nla import (
+    claim_model,
+    forget_place,
+    name_verbalizer,
+    open_verbalizer,
+    tell_setting,
+)
 from clerp.plugins import VectorVerbalizer
 from clerp.verbalizers import ModelClaim, Sampling
 from clerp.verbalizers.features import Rerunning
@@ -64,6 +70,19 @@ def test_a_folder_here_is_told_by_its_name(tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "pairs" / "tiny").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
     assert forget_place("pairs/tiny") == "nla:tiny"
+
+
+def test_pairs_of_one_name_are_told_apart_by_folder_model_and_precision(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("a/pair", "b/pair"):
+        Path(folder).mkdir(parents=True)
+    given = ("a/pair", "b/pair", "a/pair,model", "a/pair,dtype=float32", "a/pair,dtype=bfloat16")
+    assert len({tell_setting(one) for one in given}) == len(given)
+    # Where it runs makes no other answers, nor does how its folder is written.
+    same = ("a/pair", "./a/pair", str(tmp_path / "a" / "pair"), "a/pair,,device=cuda:1")
+    assert len({tell_setting(one) for one in same}) == 1
 
 
 def test_an_nla_that_nobody_registers_is_named():

@@ -1,6 +1,7 @@
 """Runs over a few features of the small world of `clerp.testing`, written down where asked."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,11 @@ def make(index: int) -> FeatureEvidence:
 
 
 EVIDENCE = [make(index) for index in range(3)]
+
+
+def as_recorded(told: FeatureVerbalization) -> FeatureVerbalization:
+    """Say that what was said comes from a file: it never answers for the pair itself."""
+    return replace(told, pair=f"recorded {told.pair}") if told.pair else told
 
 
 async def drive(

@@ -15,15 +15,25 @@ from clerp.verbalizers.recording import open_calls
 from clerp_nla.backends.recorded import open_recorded
 from clerp_nla.backends.recording import write_recording
 
-from .recorded_runs import CLAIM, drive
+from .recorded_runs import CLAIM, as_recorded, drive
 
 
 @pytest.mark.parametrize("fake", [FakeVectorVerbalizer, FakePassageVerbalizer])
 async def test_a_recording_says_what_the_pair_said(tmp_path: Path, fake: type[Any]):
     file = tmp_path / "run.jsonl"
     told = await drive(fake(), file)
-    assert await drive(open_recorded(str(file))) == told
+    again = await drive(open_recorded(str(file)))
+    assert again == {feature: as_recorded(one) for feature, one in told.items()}
     assert all(one.is_available for one in told.values())
+
+
+async def test_what_a_file_says_never_answers_for_the_pair_itself(tmp_path: Path):
+    file, ledger = tmp_path / "run.jsonl", str(tmp_path / "clerp.db")
+    await drive(FakeVectorVerbalizer(), file)
+    await drive(open_recorded(str(file)), ledger=ledger)
+    pair = FakeVectorVerbalizer()
+    await drive(pair, ledger=ledger)
+    assert pair.asked
 
 
 async def test_a_recording_is_a_verbalizer_of_its_kind(tmp_path: Path):

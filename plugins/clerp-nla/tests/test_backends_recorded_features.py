@@ -15,7 +15,7 @@ from clerp.verbalizers import Missed, Passage
 from clerp.verbalizers.driving import Terms
 from clerp_nla.backends.recorded import RecordedVectors, open_recorded
 
-from .recorded_runs import EVIDENCE, drive
+from .recorded_runs import EVIDENCE, as_recorded, drive
 
 FEATURES = [one.feature for one in EVIDENCE]
 SET = "some/transcoders"
@@ -67,7 +67,7 @@ async def test_peaks_that_no_longer_hold_are_left_out_again(tmp_path: Path):
     notes = told[FEATURES[0]].notes
     assert [note.partition(" ")[0] for note in notes] == list(OFF)
     again = await drive(recall(file), transcoders=SET)
-    assert [again[f] for f in FEATURES[:2]] == [told[f] for f in FEATURES[:2]]
+    assert [again[f] for f in FEATURES[:2]] == [as_recorded(told[f]) for f in FEATURES[:2]]
 
 
 async def test_what_features_write_is_described_again(tmp_path: Path):
@@ -76,7 +76,7 @@ async def test_what_features_write_is_described_again(tmp_path: Path):
     told = await drive(Local(), file, terms=terms, transcoders=SET)
     assert [told[f].is_available for f in FEATURES] == [True, False, False]
     again = await drive(recall(file), terms=terms, transcoders=SET)
-    assert [again[f] for f in FEATURES[:2]] == [told[f] for f in FEATURES[:2]]
+    assert [again[f] for f in FEATURES[:2]] == [as_recorded(told[f]) for f in FEATURES[:2]]
 
 
 async def test_a_feature_that_the_transcoders_lacked_is_lacking(tmp_path: Path):

@@ -1,6 +1,7 @@
 """The file that keeps what a pair said."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,9 @@ async def test_it_holds_the_pair_and_each_answer_once(tmp_path: Path):
     head, *lines = map(json.loads, file.read_text().splitlines())
     recording = read_recording(file)
     assert head["name"] == recording.head.name == "fake-nla"
-    assert recording.check(CLAIM) == recording.head.pair == FakeVectorVerbalizer().check(CLAIM)
+    pair = FakeVectorVerbalizer().check(CLAIM)
+    assert recording.head.pair == pair
+    assert recording.check(CLAIM) == replace(pair, name=f"recorded {pair.name}")
     assert [line["key"] for line in lines] == sorted(recording.answers)
     assert {line["method"] for line in lines} == {
         "nla compare",

@@ -1,5 +1,6 @@
 """The file of an open ledger."""
 
+import os
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
@@ -54,7 +55,8 @@ def is_open(path: Path) -> bool:
     """
     # The last to close a file takes its log away; a process that was killed leaves it.
     real = path.resolve()
-    if not real.with_name(f"{real.name}-wal").exists():
+    # Who may not write cannot take it, and does no harm either.
+    if not (real.with_name(f"{real.name}-wal").exists() and os.access(real, os.W_OK)):
         return False
     # Opened so, a file with a log is taken whole, which fails while anybody has it.
     with closing(sqlite3.connect(path, timeout=0)) as connection:

@@ -46,7 +46,8 @@ def measure_agreement(decisions: Iterable[Decision]) -> list[RoleAgreement]:
     """Compare the roles that each two people gave, without what they settled in sight of others.
 
     Two who see what clerp proposes may agree for that alone, so that what both gave without it
-    stands apart.
+    stands apart. Of each person counts the last role that she gave blind, where there is one: what
+    she revised in sight of the proposal is no judgement of her own any more.
 
     Args:
         decisions: Of all features, those of one feature together, first to last.
@@ -65,8 +66,12 @@ def _read_roles(decisions: Iterable[Decision]) -> dict[FeatureKey, dict[str, Dec
     given: dict[FeatureKey, dict[str, Decision]] = {}
     for key, made in groupby(decisions, key=lambda d: d.key):
         for decision in drop_undone(list(made)):
-            if decision.role and not decision.is_settling:
-                given.setdefault(key, {})[decision.annotator] = decision
+            if not decision.role or decision.is_settling:
+                continue
+            roles = given.setdefault(key, {})
+            before = roles.get(decision.annotator)
+            if decision.is_blind or before is None or not before.is_blind:
+                roles[decision.annotator] = decision
     return given
 
 

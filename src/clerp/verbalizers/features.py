@@ -188,7 +188,7 @@ async def open_features(
     place = forget_folder(transcoders)
     opened = await _open(verbalizer, transcoders, features) if answers.may_ask else None
     if opened is None:
-        names = _merge(_list_names(pair, answers, place))
+        names = _find_certain(_list_names(pair, answers, place))
     else:
         names = dict(opened.names)
         _record_names(pair, answers, place, names)
@@ -240,6 +240,14 @@ def _list_names(pair: PairIdentity, answers: Answers, place: str) -> list[dict[F
     found = list_numbered(answers.ledger, lambda number: storage.make_names_key(place, number))
     answers.used |= {answer.key: answer for answer in found}
     return [stored.read_names(answer) for answer in found]
+
+
+def _find_certain(known: Sequence[Mapping[FeatureId, str]]) -> dict[FeatureId, str]:
+    """Return the rows of features that were never others: folders of one name may hold two sets."""
+    last = _merge(known)
+    return {
+        f: name for f, name in last.items() if all(names.get(f, name) == name for names in known)
+    }
 
 
 def _merge(known: Sequence[Mapping[FeatureId, str]]) -> dict[FeatureId, str]:

@@ -116,11 +116,11 @@ async def test_other_rows_another_feature_and_another_pair_are_other_questions(l
     assert len(fake.asked) == 4
 
 
-async def test_of_rows_that_changed_the_last_are_recalled(ledger: Ledger):
-    for revision, off in (("1", []), ("2", ["0.2"]), ("1", []), ("2", ["0.2"])):
-        await confirm(record(RerunningVerbalizer(revision=revision * 64, off=off), ledger))
+async def test_where_one_name_stood_for_several_rows_nobody_knows_which_are_meant(ledger: Ledger):
+    for revision in "12":
+        await confirm(record(RerunningVerbalizer(revision=revision * 64), ledger))
     found = await confirm(record(RerunningVerbalizer(), ledger, may_ask=False))
-    assert [type(one) for one in found] == [Passage, Passage, Missed, Passage]
+    assert all(isinstance(one, VerbalizerError) for one in found)
 
 
 async def test_what_was_found_of_some_features_stays_beside_others(ledger: Ledger):
@@ -133,7 +133,7 @@ async def test_what_was_found_of_some_features_stays_beside_others(ledger: Ledge
         assert await confirm(calls, feature=feature) == PASSAGES
 
 
-async def test_of_two_runs_that_find_other_rows_the_last_is_recalled(
+async def test_of_two_runs_at_once_that_find_other_rows_both_are_kept(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ):
     list_names = recorded._list_names
@@ -149,7 +149,8 @@ async def test_of_two_runs_that_find_other_rows_the_last_is_recalled(
 
     monkeypatch.setattr(recorded, "_list_names", look_and_be_late)
     await confirm(record(RerunningVerbalizer(), ledger))
-    assert await confirm(record(RerunningVerbalizer(), ledger, may_ask=False)) == PASSAGES
+    found = await confirm(record(RerunningVerbalizer(), ledger, may_ask=False))
+    assert all(isinstance(one, VerbalizerError) for one in found)
 
 
 async def test_without_a_record_nothing_is_known_offline(ledger: Ledger):

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from clerp.feature import FeatureId
+from clerp.nla import tell_setting
 from clerp.verbalizers import (
     Extraction,
     Missed,
@@ -56,12 +57,20 @@ class LocalVerbalizer:
         subject: Their model.
         placement: Where everything runs.
         resident: Whether all models stay in memory.
+        setting: What tells it from others of its name.
     """
 
     def __init__(
-        self, pair: Pair, subject: SubjectPlace, placement: Placement, *, resident: bool = False
+        self,
+        pair: Pair,
+        subject: SubjectPlace,
+        placement: Placement,
+        *,
+        resident: bool = False,
+        setting: str = "",
     ) -> None:
         self.name = f"nla:{pair.place.name}"
+        self.setting = setting
         self.subject_place = subject
         self.placement = placement
         self.self_test: SelfTest | None = None
@@ -308,4 +317,5 @@ def open_local(argument: str) -> LocalVerbalizer:
     resident = fit_together(folders, placement)
     if resident:
         pair = Pair(pair.place, device=placement.device, dtype=placement.dtype, resident=True)
-    return LocalVerbalizer(pair, subject, placement, resident=resident)
+    setting = tell_setting(argument)
+    return LocalVerbalizer(pair, subject, placement, resident=resident, setting=setting)

@@ -25,7 +25,7 @@ from clerp.verbalizers import (
 )
 from clerp.verbalizers.stored import Ordinary
 from clerp_nla.backends.recorded_features import RecordedFeatures, recall_features
-from clerp_nla.backends.recording import Recording, read_recording
+from clerp_nla.backends.recording import Recording, read_recording, say_recorded
 
 
 @dataclass(slots=True)
@@ -39,7 +39,7 @@ class RecordedVectors:
     @property
     def setting(self) -> str:
         """Which pair it is of: several recordings may have one name."""
-        return str(self.recording.head.pair)
+        return self.recording.setting
 
     def check(self, claim: ModelClaim) -> PairIdentity:
         """Return the pair that was recorded.
@@ -123,7 +123,7 @@ class RecordedPassages:
     @property
     def setting(self) -> str:
         """Which pair it is of: several recordings may have one name."""
-        return str(self.recording.head.pair)
+        return self.recording.setting
 
     def check(self, claim: ModelClaim) -> PairIdentity:
         """Return the pair that was recorded.
@@ -157,7 +157,7 @@ def open_recorded(argument: str) -> RecordedVectors | RecordedPassages:
     if not argument:
         raise UsageError("recorded-nla takes a file", remedy="Write recorded-nla:FILE.jsonl")
     recording = read_recording(Path(argument))
-    name = f"recorded {recording.head.name}"
+    name = say_recorded(recording.head.name)
     if recording.head.takes == "vectors":
         return RecordedVectors(recording, name)
     return RecordedPassages(recording, name)

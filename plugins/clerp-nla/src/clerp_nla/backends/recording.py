@@ -5,7 +5,7 @@ ledger keeps them.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Literal, TypeVar
 
@@ -21,6 +21,7 @@ from clerp_nla.matching.names import is_same_model
 
 MAX_LINE_BYTES = 2**26
 MAX_BYTES = 2**31
+_RECORDED = "recorded "
 _Form = TypeVar("_Form")
 
 
@@ -32,6 +33,11 @@ class Head(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Of the verbalizer that was recorded."""
     takes: Literal["vectors", "passages"]
     pair: PairIdentity
+
+
+def say_recorded(name: str) -> str:
+    """Name what stands for a verbalizer or a pair, once."""
+    return f"{_RECORDED}{name.removeprefix(_RECORDED)}"
 
 
 class _Line(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -57,7 +63,9 @@ class Recording:
         return Storage(self.head.pair)
 
     def check(self, claim: ModelClaim) -> PairIdentity:
-        """Return the pair that was recorded.
+        """Return the pair that was recorded, by a name that says so.
+
+        A file may say anything: what is read from it must not answer for the pair itself.
 
         Raises:
             NotAvailableError: It is for another model.
@@ -68,7 +76,12 @@ class Recording:
                 f"{claim.model or 'no model'}",
                 remedy=f"A recording or an NLA of {claim.model or 'the model'} is needed",
             )
-        return self.head.pair
+        return replace(self.head.pair, name=say_recorded(self.head.pair.name))
+
+    @property
+    def setting(self) -> str:
+        """All that tells the pair from others: several recordings may have one name."""
+        return "\n".join(map(str, astuple(self.head.pair)))
 
     def find(self, key: str, what: str) -> Answer:
         """Return the answer with a key.
