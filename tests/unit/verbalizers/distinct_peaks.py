@@ -2,6 +2,8 @@
 
 from collections.abc import Collection, Sequence
 
+from hypothesis import strategies as st
+
 from clerp.errors import VerbalizerError
 from clerp.evidence import FeatureEvidence
 from clerp.feature import FeatureId
@@ -12,6 +14,8 @@ from clerp.verbalizers import Explained, Extraction, Missed, ModelClaim, Passage
 CLAIM = ModelClaim(MODEL, "a-set")
 PEAK, N_TOKENS = 14, 24
 BROKE = "it broke"
+SIZES = st.lists(st.tuples(st.integers(0, 6), st.sets(st.integers(0, 5))), max_size=4)
+"""How many examples features have, and which of them are missed."""
 
 
 def make(index: int, n: int) -> FeatureEvidence:
@@ -23,6 +27,16 @@ def make(index: int, n: int) -> FeatureEvidence:
 def name_peaks(index: int, numbers: Collection[int]) -> list[str]:
     """Return the tokens at the peaks of some examples of a feature."""
     return [f" {index}.{number}.{PEAK}" for number in numbers]
+
+
+def make_sized(sizes: Sequence[tuple[int, set[int]]]) -> list[FeatureEvidence]:
+    """Make a feature for each of `SIZES`."""
+    return [make(index, n) for index, (n, _) in enumerate(sizes)]
+
+
+def name_missed(sizes: Sequence[tuple[int, set[int]]]) -> list[str]:
+    """Return the tokens at all peaks that are missed."""
+    return [token for index, (_, gone) in enumerate(sizes) for token in name_peaks(index, gone)]
 
 
 class BreakingVectors(FakeVectorVerbalizer):

@@ -1,6 +1,5 @@
 """What features write is read where it can be, and where not the reason stands in its place."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -9,7 +8,7 @@ from tests.rerunning import RerunningVerbalizer
 
 from clerp.errors import InputError, PluginError, UsageError
 from clerp.feature import FeatureId
-from clerp.ledger import Ledger, open_ledger
+from clerp.ledger import Ledger
 from clerp.testing import FakePassageVerbalizer, FakeVectorVerbalizer
 from clerp.testing.fake_verbalizer import MODEL
 from clerp.verbalizers import PairIdentity
@@ -21,12 +20,6 @@ from clerp.verbalizers.recording import RecordedCalls
 FIRST, SECOND, THIRD = (FeatureId(2, index) for index in range(3))
 SET = "org/set"
 WRITTEN = np.arange(32, dtype=np.float32)
-
-
-@pytest.fixture
-def ledger() -> Iterator[Ledger]:
-    with open_ledger(":memory:") as opened:
-        yield opened
 
 
 async def read(

@@ -1,80 +1,33 @@
 """Features to what a pair says of them: signals, controls, and what comes of faults."""
 
-import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from tests.rerunning import OFF, RerunningVerbalizer
+from tests.unit.verbalizers.driven import (
+    CLAIM,
+    PEAK,
+    WordEmbedder,
+    drive,
+    find_word,
+    make,
+    make_many,
+)
 
 from clerp.errors import VerbalizerError
-from clerp.evidence import FeatureEvidence
 from clerp.feature import FeatureId
 from clerp.ledger import Ledger, open_ledger
 from clerp.testing import FakePassageVerbalizer, FakeVectorVerbalizer, make_evidence
-from clerp.testing.fake_verbalizer import MODEL, WORDS
-from clerp.verbalizers import Extraction, ModelClaim, Passage, Sampling, Verbalization
+from clerp.testing.fake_verbalizer import WORDS
+from clerp.verbalizers import Extraction, Passage, Sampling, Verbalization
 from clerp.verbalizers.choosing import choose_passages
 from clerp.verbalizers.driving import N_BASELINE, N_RANDOM, Terms, verbalize_features
-from clerp.verbalizers.outcome import FeatureVerbalization
 from clerp.verbalizers.places import FEWEST_PAIRS, MOST_PAIRS, Gathered
 from clerp.verbalizers.recording import open_calls
 from clerp.verbalizers.status import FEWEST_FEATURES
 from clerp.verbalizers.work import Work
-
-CLAIM = ModelClaim(MODEL, "a-set")
-PEAK = 14
-N_TOKENS = 24
-
-
-class WordEmbedder:
-    """Adds up one random vector for each word."""
-
-    name = "words"
-
-    def embed(self, texts: Sequence[str]) -> np.ndarray[Any, Any]:
-        rows = [sum((self._draw(word) for word in text.split()), np.zeros(64)) for text in texts]
-        return np.array(rows, dtype=np.float32).reshape(-1, 64)
-
-    def _draw(self, word: str) -> np.ndarray[Any, Any]:
-        seed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:8])
-        return np.random.default_rng(seed).standard_normal(64)
-
-
-@pytest.fixture
-def ledger() -> Iterator[Ledger]:
-    with open_ledger(":memory:") as opened:
-        yield opened
-
-
-def make(word: str, index: int, *, n: int = 8, layer: int = 2) -> FeatureEvidence:
-    """Make a feature that fires on a word, or, for an empty one, on words of all kinds."""
-    texts = [[f" {index}.{number}.{place}" for place in range(N_TOKENS)] for number in range(n)]
-    for number, text in enumerate(texts):
-        text[PEAK] = f" {word or WORDS[(number + index) % len(WORDS)]}"
-    return make_evidence(texts, peak=PEAK, feature=FeatureId(layer, index))
-
-
-def make_many(n: int = 6) -> list[FeatureEvidence]:
-    return [make(WORDS[index % len(WORDS)], index) for index in range(n)]
-
-
-def find_word(feature: FeatureId) -> str:
-    return WORDS[feature.index % len(WORDS)]
-
-
-async def drive(
-    evidence: Sequence[FeatureEvidence],
-    verbalizer: Any,
-    ledger: Ledger,
-    *,
-    ask: bool = True,
-    **given: Any,
-) -> dict[FeatureId, FeatureVerbalization]:
-    async with open_calls(verbalizer, CLAIM, ledger, ask=ask) as calls:
-        return await verbalize_features(evidence, calls, WordEmbedder(), **given)
 
 
 async def test_each_feature_is_told_of_with_every_signal(ledger: Ledger):
@@ -577,72 +530,6 @@ async def test_texts_that_were_told_are_on_record_when_a_later_stage_breaks(ledg
     assert [one.said for one in again.values()] == [one.said for one in told.values()]
     assert "reference_vectors" in fake.asked
     assert not any(call.startswith("extract") for call in fake.asked)
-
-
-async def test_peaks_that_do_not_hold_are_not_described_nor_is_anything_near_them(ledger: Ledger):
-    held = {FeatureId(2, 0): ["0.0"]}
-    fake = RerunningVerbalizer(off=["0.1", "0.3"])
-    [told] = (
-        await drive([make("bread", 0)], fake, ledger, held_out=held, transcoders="org/set")
-    ).values()
-    used = {said.input_id.partition("-")[0] for said in (*told.said, *told.said_where_off)}
-    assert used == {"0.2", "0.4", "0.5", "0.6", "0.7"}
-    assert told.notes == tuple(f"{place} was left out: {OFF}" for place in ("0.1", "0.3"))
-    assert told.details["transcoders"] == f"org/set@{'1' * 12}"
-    assert "unfinished" not in told.details
-
-
-async def test_a_feature_whose_peaks_are_gone_is_none_to_compare_with(ledger: Ledger):
-    class PartlyGone(RerunningVerbalizer):
-        def open_features(self, transcoders: str, features: Any) -> Any:
-            opened = super().open_features(transcoders, features)
-            confirm = opened.confirm
-
-            def confirm_first_not(feature: FeatureId, passages: Any) -> Any:
-                self.off = None if feature == FeatureId(2, 0) else ()
-                return confirm(feature, passages)
-
-            opened.confirm = confirm_first_not
-            return opened
-
-    evidence = make_many(FEWEST_FEATURES)
-    told = await drive(evidence, PartlyGone(), ledger, transcoders="org/set")
-    assert list(told) == [one.feature for one in evidence]
-    gone = told.pop(FeatureId(2, 0))
-    assert gone.unavailable == f"not available: no peak holds: {OFF}"
-    assert len(gone.notes) == len(evidence[0].top)
-    for one in told.values():
-        assert one.trust is not None
-        assert f"({FEWEST_FEATURES - 1}, and it takes {FEWEST_FEATURES})" in one.trust.status_line
-
-
-@pytest.mark.parametrize("kind", ["example", "contrast"])
-async def test_a_second_run_with_transcoders_asks_nothing(ledger: Ledger, kind: Any):
-    evidence = [make(WORDS[index], index, n=FEWEST_PAIRS + 8) for index in range(2)]
-    given: Any = {"terms": Terms(kind=kind), "transcoders": "org/set"}
-    first = await drive(evidence, RerunningVerbalizer(off=["0.4"]), ledger, **given)
-    again, silent = RerunningVerbalizer(), RerunningVerbalizer()
-    assert await drive(evidence, again, ledger, **given) == first
-    assert await drive(evidence, silent, ledger, ask=False, **given) == first
-    assert again.asked == silent.asked == silent.opened == []
-
-
-async def test_texts_of_directions_are_replayed_too(ledger: Ledger):
-    rows = {FeatureId(2, 0): np.ones(32, np.float32), FeatureId(2, 1): "it writes after layer 3"}
-    given: Any = {"terms": Terms(kind="decoder"), "transcoders": "org/set"}
-    first = await drive(make_many(2), RerunningVerbalizer(rows=rows), ledger, **given)
-    assert first[FeatureId(2, 0)].details["transcoders"] == f"org/set@{'1' * 12}"
-    assert first[FeatureId(2, 1)].unavailable == "not available: it writes after layer 3"
-    silent = RerunningVerbalizer()
-    assert await drive(make_many(2), silent, ledger, ask=False, **given) == first
-    assert silent.opened == []
-
-
-async def test_a_direction_that_cannot_be_read_leaves_the_run_unfinished(ledger: Ledger):
-    fake = RerunningVerbalizer(breaks_at=["rows"])
-    given: Any = {"terms": Terms(kind="decoder"), "transcoders": "org/set"}
-    for one in (await drive(make_many(2), fake, ledger, **given)).values():
-        assert one.details["unfinished"] == "the verbalizer broke: RuntimeError: no memory"
 
 
 @pytest.mark.parametrize("verbalizer", [FakeVectorVerbalizer(), FakePassageVerbalizer()])

@@ -8,8 +8,11 @@ from hypothesis import strategies as st
 from tests.unit.verbalizers.distinct_peaks import (
     BROKE,
     CLAIM,
+    SIZES,
     BreakingPassages,
     make,
+    make_sized,
+    name_missed,
     name_peaks,
 )
 
@@ -142,17 +145,12 @@ async def test_a_place_where_it_is_off_may_be_missed_and_may_break():
 
 
 @settings(max_examples=25)
-@given(
-    st.lists(st.tuples(st.integers(0, 4), st.sets(st.integers(0, 3))), max_size=4),
-    st.integers(1, 3),
-    st.integers(0, 2),
-)
+@given(SIZES, st.integers(1, 3), st.integers(0, 2))
 async def test_each_feature_gets_its_own_and_none_is_lost(
     features: list[tuple[int, set[int]]], n_examples: int, n_inactive: int
 ):
-    evidence = [make(index, n) for index, (n, _) in enumerate(features)]
-    missing = [name_peaks(index, numbers) for index, (_, numbers) in enumerate(features)]
-    fake = BreakingPassages(misses=[token for tokens in missing for token in tokens])
+    evidence = make_sized(features)
+    fake = BreakingPassages(misses=name_missed(features))
 
     materials = await explain(evidence, fake, n_examples, n_inactive)
 

@@ -1,6 +1,6 @@
 """What is known of features of a transcoder set is in the ledger, under what they are made of."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.rerunning import OFF, RerunningVerbalizer
+from tests.unit.verbalizers.recorded_calls import record
 
 from clerp.errors import InputError, LedgerError, PluginError, UsageError, VerbalizerError
 from clerp.feature import FeatureId
 from clerp.ledger import Ledger, open_ledger
 from clerp.testing import FakePassageVerbalizer, FakeVectorVerbalizer
-from clerp.testing.fake_verbalizer import MODEL
-from clerp.verbalizers import Extraction, Missed, PairIdentity, Passage
+from clerp.verbalizers import Extraction, Missed, Passage
 from clerp.verbalizers import features as recorded
-from clerp.verbalizers.answers import MOST_FAULTS, Answers
+from clerp.verbalizers.answers import MOST_FAULTS
 from clerp.verbalizers.features import forget_folder
 from clerp.verbalizers.recording import RecordedCalls
 from clerp.verbalizers.stored import Storage
@@ -24,17 +24,6 @@ from clerp.verbalizers.stored import Storage
 FIRST, SECOND = FeatureId(2, 7), FeatureId(2, 8)
 PASSAGES = [Passage(f"0.{n}", f"text {n} rain", " rain", 2.0) for n in range(4)]
 SET = "org/set"
-
-
-@pytest.fixture
-def ledger() -> Iterator[Ledger]:
-    with open_ledger(":memory:") as opened:
-        yield opened
-
-
-def record(verbalizer: Any, ledger: Ledger, **given: Any) -> RecordedCalls:
-    pair = PairIdentity("a-pair", "0" * 40, MODEL, 3, 32)
-    return RecordedCalls(verbalizer, pair, Answers(ledger, **given))
 
 
 async def confirm(

@@ -1,6 +1,5 @@
 """Peaks are run again before they are described, and what does not hold is left out and told."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -20,12 +19,6 @@ from clerp.verbalizers.recording import RecordedCalls
 
 FIRST, SECOND = FeatureId(2, 0), FeatureId(2, 1)
 SET = "org/set"
-
-
-@pytest.fixture
-def ledger() -> Iterator[Ledger]:
-    with open_ledger(":memory:") as opened:
-        yield opened
 
 
 def make(feature: FeatureId, n: int = 3) -> FeatureEvidence:

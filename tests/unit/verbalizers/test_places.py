@@ -11,8 +11,11 @@ from tests.unit.verbalizers.distinct_peaks import (
     CLAIM,
     N_TOKENS,
     PEAK,
+    SIZES,
     BreakingVectors,
     make,
+    make_sized,
+    name_missed,
     name_peaks,
 )
 
@@ -180,17 +183,12 @@ async def test_held_out_examples_are_asked_nothing():
 
 
 @settings(max_examples=25)
-@given(
-    st.lists(st.tuples(st.integers(0, 6), st.sets(st.integers(0, 5))), max_size=4),
-    st.integers(1, 3),
-    st.integers(0, 2),
-)
+@given(SIZES, st.integers(1, 3), st.integers(0, 2))
 async def test_each_feature_gets_its_own_and_none_is_lost(
     features: list[tuple[int, set[int]]], n_examples: int, n_inactive: int
 ):
-    evidence = [make(index, n) for index, (n, _) in enumerate(features)]
-    missing = [name_peaks(index, numbers) for index, (_, numbers) in enumerate(features)]
-    fake = FakeVectorVerbalizer(misses=[token for tokens in missing for token in tokens])
+    evidence = make_sized(features)
+    fake = FakeVectorVerbalizer(misses=name_missed(features))
 
     found = await gather(evidence, fake, n_examples, n_inactive)
 

@@ -1,0 +1,15 @@
+"""The calls of a verbalizer that is taken for a pair without a check."""
+
+from typing import Any
+
+from clerp.ledger import Ledger
+from clerp.testing.fake_verbalizer import MODEL
+from clerp.verbalizers import PairIdentity
+from clerp.verbalizers.answers import Answers
+from clerp.verbalizers.recording import RecordedCalls
+
+
+def record(verbalizer: Any, ledger: Ledger, **given: Any) -> RecordedCalls:
+    """Record what a verbalizer says; `given` is for `Answers`."""
+    pair = PairIdentity("a-pair", "0" * 40, MODEL, 3, 32)
+    return RecordedCalls(verbalizer, pair, Answers(ledger, **given))
