@@ -1,9 +1,10 @@
 """The queue in order, and how far people have come with it."""
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import accumulate
+from functools import cache, cached_property
+from itertools import accumulate, islice
 from math import fsum
 
 from clerp.ledger.decision import Verdict
@@ -48,11 +49,56 @@ class QueueOrder:
         reached = (n for n, sum_ in enumerate(added, 1) if sum_ >= missing - 1e-9)
         return 0 if missing <= 0 else next(reached, len(self.entries))
 
+    def list_within(self) -> Iterator[str]:
+        """List the features that have to be judged, in order."""
+        return (entry.item for entry in islice(self.entries, self.n_within))
+
+    def is_within(self, item: str) -> bool:
+        """Say whether a feature has to be judged."""
+        return self.places.get(item, self.n_within) < self.n_within
+
+    def measure_covered(self, named: Iterable[str]) -> float | None:
+        """Return the part of influence, 0 to 1, that goes through names beyond doubt.
+
+        Args:
+            named: Features that people named; of all others clerp's labels count as far as they
+                are certain.
+
+        Returns:
+            None without influence.
+        """
+        if self.total <= 0:
+            return None
+        places = (self.places[item] for item in named if item in self.places)
+        chosen = (self.entries[place] for place in places)
+        return (self.covered + fsum(e.share * e.uncertainty for e in chosen)) / self.total
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What was decided of one feature, as one person sees it."""
+
+    n_judges: int
+    is_own: bool
+    was_own: bool
+    is_skipped: bool
+    is_decided: bool
+    is_named: bool
+
+
+@cache
+def _share(state: _State) -> _State:
+    """Return one object for all that are equal: thousands of features have the same few."""
+    return state
+
+
+_UNTOUCHED = _State(0, False, False, False, False, False)
+
 
 class Judged:
     """What people have judged, as one of them sees it.
 
-    Of each feature a few bits are kept, so that a queue of many costs little memory.
+    A feature costs an entry of a dictionary, so that a queue of many takes little memory.
 
     Args:
         annotator: The one.
@@ -62,50 +108,58 @@ class Judged:
     def __init__(self, annotator: str, *, by_role: bool) -> None:
         self._annotator = annotator
         self._by_role = by_role
-        self._n_judges: dict[str, int] = {}
-        self._own: set[str] = set()
-        self._ever: set[str] = set()
-        self._skipped: set[str] = set()
-        self._decided: set[str] = set()
-        self.named: set[str] = set()
-        """Features whose name people agreed on."""
+        self._states: dict[str, _State] = {}
 
-    def update(self, standings: Sequence[StandingEntry], verdicts: Mapping[str, Verdict]) -> None:
+    def update(self, standings: Iterable[StandingEntry], verdicts: Mapping[str, Verdict]) -> None:
         """Take in what changed: all standings and verdicts on the features that did."""
-        changed = {standing.item for standing in standings}
-        self._n_judges.update(dict.fromkeys(changed, 0))
+        changed: defaultdict[str, list[StandingEntry]] = defaultdict(list)
         for standing in standings:
-            self._n_judges[standing.item] += self._is_done(standing)
-            if standing.annotator == self._annotator:
-                _put(standing.item, self._own, belongs=self._is_done(standing))
-                _put(standing.item, self._ever, belongs=standing.has_judged)
-                _put(standing.item, self._skipped, belongs=standing.is_skipped)
-        for item in changed:
-            verdict = verdicts.get(item)
-            _put(item, self._decided, belongs=verdict is not None)
-            _put(item, self.named, belongs=verdict is not None and bool(verdict.label))
+            changed[standing.item].append(standing)
+        for item, of_item in changed.items():
+            self._states[item] = self._summarize(of_item, verdicts.get(item))
 
     def has_own(self, item: str) -> bool:
         """Say whether this person has judged a feature."""
-        return item in self._own
+        return self._find(item).is_own
 
     def ever_judged(self, item: str) -> bool:
         """Say whether this person ever judged a feature, also where she took that back."""
-        return item in self._ever
+        return self._find(item).was_own
 
     def is_skipped(self, item: str) -> bool:
         """Say whether this person put a feature off."""
-        return item in self._skipped
+        return self._find(item).is_skipped
 
-    def list_finished(self, terms: ReviewTerms) -> set[str]:
-        """Return the features of which this person's judgement is not wanted any more."""
+    def is_finished(self, item: str, terms: ReviewTerms) -> bool:
+        """Say whether this person's judgement of a feature is not wanted any more."""
+        state = self._find(item)
         # Under earlier terms more may have been wanted than are now.
-        full = {i for i in self._decided if self._n_judges[i] >= terms.count_wanted(i)}
-        return self._own | full
+        is_full = state.is_decided and state.n_judges >= terms.count_wanted(item)
+        return state.is_own or is_full
+
+    def list_touched(self) -> Iterator[str]:
+        """List the features about which anybody decided anything."""
+        return iter(self._states)
+
+    def list_named(self) -> Iterator[str]:
+        """List the features whose name people agreed on."""
+        return (item for item, state in self._states.items() if state.is_named)
+
+    def _find(self, item: str) -> _State:
+        return self._states.get(item, _UNTOUCHED)
+
+    def _summarize(self, standings: Sequence[StandingEntry], verdict: Verdict | None) -> _State:
+        own = [standing for standing in standings if standing.annotator == self._annotator]
+        return _share(
+            _State(
+                n_judges=sum(map(self._is_done, standings)),
+                is_own=any(map(self._is_done, own)),
+                was_own=any(standing.has_judged for standing in own),
+                is_skipped=any(standing.is_skipped for standing in own),
+                is_decided=verdict is not None,
+                is_named=verdict is not None and bool(verdict.label),
+            )
+        )
 
     def _is_done(self, standing: StandingEntry) -> bool:
         return bool(standing.role if self._by_role else standing.judgement)
-
-
-def _put(item: str, group: set[str], *, belongs: bool) -> None:
-    (group.add if belongs else group.discard)(item)

@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -79,7 +79,8 @@ class ReviewSession:
         self._terms = ReviewTerms()
         self._order = QueueOrder((), choice.cover)
         self._judged = Judged(choice.annotator, by_role=choice.task == "roles")
-        self._open: Sequence[str] = ()
+        self._n_open = 0
+        self._share_named: float | None = None
         self._proposals_seen: set[str] = set()
         self._names = NamesInUse(())
         self._names_until = -inf
@@ -120,13 +121,17 @@ class ReviewSession:
         with self._ledger.reading_review() as reads:
             self._refresh(reads)
             elsewhere = reads.list_looked_at(self.annotator)
-        last = after if after in self._open else None
         held = {item for item in elsewhere if not self._terms.is_shared(item)}
-        waiting = (item for item in self._open if item != after)
-        ranked = (
-            (item in held, self._judged.is_skipped(item), n, item) for n, item in enumerate(waiting)
-        )
-        return min(ranked, default=(False, False, 0, last))[-1]
+
+        def put_off(item: str) -> tuple[bool, bool]:
+            return item in held, self._judged.is_skipped(item)
+
+        waiting = (item for item in self._list_open() if item != after)
+        # Nearly always the first: of a long queue no more is looked at.
+        best = next((item for item in waiting if put_off(item) == (False, False)), None)
+        others = (item for item in self._list_open() if item != after)
+        last = after if after is not None and self._is_open(after) else None
+        return best or min(others, key=put_off, default=last)
 
     def find_neighbour(self, item: str, step: int) -> str | None:
         """Return the feature so many places further on in the queue, judged or not.
@@ -169,9 +174,9 @@ class ReviewSession:
         return Place(
             position=self._order.places.get(item, -1) + 1,
             n_items=self._order.n_within,
-            n_judged=self._order.n_within - len(self._open),
-            share_named=self._measure_named(),
-            seconds_left=None if pace is None else pace * len(self._open),
+            n_judged=self._order.n_within - self._n_open,
+            share_named=self._share_named,
+            seconds_left=None if pace is None else pace * self._n_open,
         )
 
     def decide(
@@ -185,7 +190,7 @@ class ReviewSession:
         comment: str = "",
         seconds: float | None = None,
         sight: Sight | None = None,
-    ) -> ReviewItem:
+    ) -> Decision:
         """Record what the person decided.
 
         Terms may have changed since the feature was shown: whether the decision was made blind
@@ -202,7 +207,7 @@ class ReviewSession:
             sight: `ReviewItem.sight` of what was looked at; by default what the terms show now.
 
         Returns:
-            The feature as it is now.
+            What is on record now, its label and comment cleaned.
 
         Raises:
             UsageError: The act lacks what it needs.
@@ -216,7 +221,8 @@ class ReviewSession:
             verdict = reads.find_verdict(item)
         saw_proposal = self._saw_proposal(item, sight)
         hides_others = self._hides(item) and not (sight and sight.others)
-        says = act in JUDGEMENTS or bool(role)
+        given = _check_role(act, role)
+        says = act in JUDGEMENTS or bool(given)
         decision = Decision(
             uid=self._make_uid(),
             key=queued.key,
@@ -224,7 +230,7 @@ class ReviewSession:
             act=act,
             made_at=self._tell_time(),
             label=_check_label(act, label, queued.label if saw_proposal else ""),
-            role=_check_role(act, role),
+            role=given,
             comment=_check_comment(act, comment),
             proposal=queued.label,
             is_blind=not saw_proposal,
@@ -233,10 +239,8 @@ class ReviewSession:
             n_wanted=self._terms.count_wanted(item),
         )
         with self._ledger.reviewing() as writes:
-            writes.decide(decision, seen=seen, of=self.annotator if hides_others else None)
-        with self._ledger.reading_review() as reads:
-            self._refresh(reads)
-            return self._build(reads, item)
+            of = self.annotator if hides_others else None
+            return writes.decide(decision, seen=seen, of=of)
 
     def undo(self) -> str | None:
         """Take the person's last decision back.
@@ -343,9 +347,13 @@ class ReviewSession:
             self._order = QueueOrder(tuple(entries), self.choice.cover)
         since = known.get("decisions", 0)
         self._judged.update(reads.list_standings(since=since), reads.list_verdicts_by_item(since))
-        finished = self._judged.list_finished(self._terms)
-        within = self._order.entries[: self._order.n_within]
-        self._open = [entry.item for entry in within if entry.item not in finished]
+        # Of what was judged it does not matter any more: the rest is few, however long the queue.
+        seen = self._proposals_seen
+        self._proposals_seen = {item for item in seen if not self._judged.ever_judged(item)}
+        touched = filter(self._order.is_within, self._judged.list_touched())
+        n_finished = sum(self._judged.is_finished(item, terms) for item in touched)
+        self._n_open = self._order.n_within - n_finished
+        self._share_named = self._order.measure_covered(self._judged.list_named())
         self._paces = reads.list_paces(self.annotator, _N_PACES)
         self._counts = counts
 
@@ -404,13 +412,13 @@ class ReviewSession:
         # While too few have judged, who changes her mind settles nothing.
         return verdict is not None and set(verdict.annotators) != {self.annotator}
 
-    def _measure_named(self) -> float | None:
-        order = self._order
-        if order.total <= 0:
-            return None
-        named = self._judged.named
-        added = sum(e.share * e.uncertainty for e in order.entries if e.item in named)
-        return (order.covered + added) / order.total
+    def _list_open(self) -> Iterator[str]:
+        """List the features that wait for this person, in order."""
+        judged, terms = self._judged, self._terms
+        return (i for i in self._order.list_within() if not judged.is_finished(i, terms))
+
+    def _is_open(self, item: str) -> bool:
+        return self._order.is_within(item) and not self._judged.is_finished(item, self._terms)
 
     def _pair(self, reads: ReviewReads, items: Sequence[str]) -> list[tuple[str, QueueItem]]:
         return [(hash_key(row.key), row) for row in reads.find_items(items)]

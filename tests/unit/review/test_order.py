@@ -1,12 +1,13 @@
-"""How much of the queue is enough."""
+"""How much of the queue is enough, and what is left of it for one person."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clerp.ledger.review_reads import QueueEntry
+from clerp.ledger.decision import Judgement, Verdict
+from clerp.ledger.review_reads import QueueEntry, StandingEntry
 from clerp.ledger.terms import ReviewTerms
-from clerp.review.order import QueueOrder
+from clerp.review.order import Judged, QueueOrder
 
 
 def order(*entries: tuple[float, float], cover: float) -> QueueOrder:
@@ -52,3 +53,70 @@ def test_the_overlap_is_the_same_for_everybody_and_of_the_size_asked_for():
     assert set(drawn) < {item for item in items if ReviewTerms(0.5).is_shared(item)}
     assert not any(ReviewTerms().is_shared(item) for item in items)
     assert all(ReviewTerms(1.0).is_shared(item) for item in items)
+
+
+def test_names_count_for_what_they_add_and_only_in_this_queue():
+    found = order((0.5, 1.0), (0.3, 0.5), (0.2, 0.0), cover=1.0)
+    assert found.measure_covered([]) == pytest.approx(0.35)
+    named = [found.entries[1].item, "f" * 64]
+    assert found.measure_covered(named) == pytest.approx(0.5)
+    assert found.measure_covered(e.item for e in found.entries) == pytest.approx(1.0)
+    assert order((0.0, 1.0), cover=1.0).measure_covered([]) is None
+
+
+def test_only_what_is_before_the_stop_line_is_within():
+    found = order((0.5, 1.0), (0.3, 1.0), (0.2, 1.0), cover=0.8)
+    items = [entry.item for entry in found.entries]
+    assert list(found.list_within()) == items[:2]
+    assert [found.is_within(item) for item in (*items, "f" * 64)] == [True, True, False, False]
+
+
+def stand(
+    annotator: str,
+    item: str = "a",
+    judgement: Judgement = "",
+    role: str = "",
+    *,
+    is_skipped: bool = False,
+) -> StandingEntry:
+    return StandingEntry(
+        item, annotator, judgement, role, is_skipped, is_flagged=False, has_judged=True
+    )
+
+
+def test_a_feature_is_finished_by_oneself_or_by_as_many_as_are_wanted():
+    judged = Judged("ada", by_role=False)
+    both = ReviewTerms(1.0, 2)
+    agreed = Verdict("agreed", "Texas", "", ("bob",))
+    judged.update([stand("bob", judgement="edit")], {"a": agreed})
+    assert judged.is_finished("a", ReviewTerms())
+    assert not judged.is_finished("a", both)
+    judged.update([stand("bob", judgement="edit"), stand("cy", judgement="edit")], {"a": agreed})
+    assert judged.is_finished("a", both)
+    judged.update([stand("ada", item="b", judgement="reject")], {})
+    assert judged.is_finished("b", both)
+    assert (judged.has_own("a"), judged.has_own("b")) == (False, True)
+    assert list(judged.list_named()) == ["a"]
+    assert not judged.is_finished("never touched", ReviewTerms())
+
+
+def test_what_is_taken_back_is_open_again_and_was_judged_all_the_same():
+    judged = Judged("ada", by_role=False)
+    judged.update([stand("ada", judgement="edit")], {"a": Verdict("agreed", "x", "", ("ada",))})
+    judged.update([stand("ada", is_skipped=True)], {})
+    assert (judged.has_own("a"), judged.ever_judged("a"), judged.is_skipped("a")) == (
+        False,
+        True,
+        True,
+    )
+    assert not judged.is_finished("a", ReviewTerms())
+    assert list(judged.list_named()) == []
+    assert list(judged.list_touched()) == ["a"]
+
+
+def test_where_roles_are_asked_for_a_name_does_not_count():
+    judged = Judged("ada", by_role=True)
+    judged.update([stand("ada", judgement="edit")], {})
+    assert not judged.has_own("a")
+    judged.update([stand("ada", judgement="edit", role="input")], {})
+    assert judged.has_own("a")

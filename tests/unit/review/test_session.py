@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count
+from typing import Any
 
 import pytest
 from tests.unit.ledger.records import SET, make_item
@@ -14,7 +15,7 @@ from clerp.ledger.queue import hash_key
 from clerp.ledger.record import Shown, Snapshot
 from clerp.ledger.review_reads import QueueFilter
 from clerp.ledger.terms import ReviewTerms
-from clerp.review.item import Sight
+from clerp.review.item import ReviewItem, Sight
 from clerp.review.session import Choice, ReviewSession
 from clerp.review.snapshot import (
     Content,
@@ -102,6 +103,11 @@ def sit(ledger: Ledger, annotator: str = "ada", **choice: object) -> ReviewSessi
     )
 
 
+def decide_and_show(session: ReviewSession, item: str, **decision: Any) -> ReviewItem:
+    session.decide(item, **decision)
+    return session.show(item)
+
+
 def test_what_would_add_most_comes_first_and_artefacts_not_at_all(ledger: Ledger):
     session = sit(ledger)
     order: list[str] = []
@@ -153,7 +159,7 @@ def test_blind_shows_no_proposal_and_no_names_before_the_judgement(ledger: Ledge
     assert before.similar == ()
     assert {n.label for n in session.show(FIRST).occurrences[0].names.values()} == {""}
     assert "US geography" not in repr(session.list_items(limit=9, offset=0))
-    after = session.decide(FOURTH, act="edit", seen=0, label="states")
+    after = decide_and_show(session, FOURTH, act="edit", seen=0, label="states")
     assert after.snapshot is not None
     assert after.snapshot.proposal is not None
     assert after.history[-1].is_blind
@@ -161,7 +167,7 @@ def test_blind_shows_no_proposal_and_no_names_before_the_judgement(ledger: Ledge
 
 def test_accepting_takes_the_proposal_and_needs_one(ledger: Ledger):
     session = sit(ledger)
-    accepted = session.decide(FOURTH, act="accept", seen=0, label="US geography")
+    accepted = decide_and_show(session, FOURTH, act="accept", seen=0, label="US geography")
     assert accepted.verdict is not None
     assert accepted.verdict.label == "US geography"
     with pytest.raises(UsageError, match="there is no label to accept"):
@@ -197,20 +203,20 @@ def test_who_has_seen_the_others_is_not_blind_again_after_an_undo(ledger: Ledger
     session.undo()
     shown = session.show(FOURTH)
     assert not shown.is_blind
-    again = session.decide(FOURTH, act="edit", seen=shown.seen, label="US states")
+    again = decide_and_show(session, FOURTH, act="edit", seen=shown.seen, label="US states")
     assert [d.is_blind for d in again.history if d.act == "edit"] == [True, False]
 
 
 def test_a_comment_of_another_is_no_conflict(ledger: Ledger):
     sit(ledger, "bob").decide(FIRST, act="comment", seen=0, comment="hm")
-    shown = sit(ledger).decide(FIRST, act="edit", seen=0, label="Texas")
+    shown = decide_and_show(sit(ledger), FIRST, act="edit", seen=0, label="Texas")
     assert shown.own is not None
     assert shown.own.label == "Texas"
 
 
 def test_a_label_is_kept_as_written_or_not_at_all(ledger: Ledger):
     session = sit(ledger)
-    shown = session.decide(FIRST, act="edit", seen=0, label=" say  Austin\n")
+    shown = decide_and_show(session, FIRST, act="edit", seen=0, label=" say  Austin\n")
     assert shown.own is not None
     assert shown.own.label == "say Austin"
     for label, left in (
@@ -248,7 +254,7 @@ def test_what_another_decided_meanwhile_is_a_conflict_and_nothing_is_lost(ledger
         bob.decide(FIRST, act="edit", seen=seen, label="Austin")
     again = bob.show(FIRST)
     assert [s.label for s in again.others] == ["Texas"]
-    settled = bob.decide(FIRST, act="edit", seen=again.seen, label="Austin")
+    settled = decide_and_show(bob, FIRST, act="edit", seen=again.seen, label="Austin")
     assert settled.verdict is not None
     assert (settled.verdict.state, settled.verdict.label) == ("agreed", "Austin")
 
@@ -279,7 +285,7 @@ def test_on_the_overlap_people_are_blind_to_each_other_and_disagreements_are_lis
 def test_on_the_overlap_nothing_is_locked_before_all_have_judged(ledger: Ledger):
     agree_on(ledger, annotators=3)
     people = [sit(ledger, name) for name in ("ada", "bob", "cy")]
-    found = [p.decide(FIRST, act="edit", seen=0, label="Texas").verdict for p in people]
+    found = [decide_and_show(p, FIRST, act="edit", seen=0, label="Texas").verdict for p in people]
     assert [verdict and verdict.label for verdict in found] == [None, None, "Texas"]
     assert people[2].undo() == FIRST
     assert people[0].show(FIRST).verdict is None
@@ -291,12 +297,14 @@ def test_on_the_overlap_a_change_of_mind_settles_nothing_before_all_have_judged(
     for person, label in ((ada, "Texas"), (bob, "Austin")):
         person.decide(FIRST, act="edit", seen=0, label=label)
     assert ada.list_disputes() == []
-    changed = ada.decide(FIRST, act="edit", seen=ada.show(FIRST).seen, label="Dallas")
+    changed = decide_and_show(ada, FIRST, act="edit", seen=ada.show(FIRST).seen, label="Dallas")
     assert changed.verdict is None
-    disputed = cy.decide(FIRST, act="edit", seen=0, label="Austin").verdict
+    disputed = decide_and_show(cy, FIRST, act="edit", seen=0, label="Austin").verdict
     assert disputed is not None
     assert disputed.state == "disputed"
-    settled = ada.decide(FIRST, act="edit", seen=ada.show(FIRST).seen, label="Austin").verdict
+    settled = decide_and_show(
+        ada, FIRST, act="edit", seen=ada.show(FIRST).seen, label="Austin"
+    ).verdict
     assert settled is not None
     assert (settled.state, settled.label) == ("agreed", "Austin")
 
@@ -307,7 +315,7 @@ def test_what_says_nothing_neither_locks_nor_unlocks(ledger: Ledger, act: Act):
     ada.decide(FIRST, act="edit", seen=0, label="Texas")
     agree_on(ledger, annotators=3)
     for person in (ada, bob):
-        shown = person.decide(FIRST, act=act, seen=person.show(FIRST).seen, comment="hm")
+        shown = decide_and_show(person, FIRST, act=act, seen=person.show(FIRST).seen, comment="hm")
         assert ada.show(FIRST).verdict == Verdict("agreed", "Texas", "", ("ada",)), shown
     for person in (ada, bob):
         person.decide(SECOND, act="edit", seen=0, label="Texas")
@@ -320,8 +328,8 @@ def test_a_name_and_a_role_each_need_as_many_as_were_agreed(ledger: Ledger):
     agree_on(ledger)
     ada, bob = sit(ledger, "ada"), sit(ledger, "bob", task="roles")
     ada.decide(FIRST, act="edit", seen=0, label="Texas")
-    assert bob.decide(FIRST, act="role", seen=0, role="output").verdict is None
-    cy = sit(ledger, "cy").decide(FIRST, act="edit", seen=0, label="Texas", role="output")
+    assert decide_and_show(bob, FIRST, act="role", seen=0, role="output").verdict is None
+    cy = decide_and_show(sit(ledger, "cy"), FIRST, act="edit", seen=0, label="Texas", role="output")
     assert cy.verdict == Verdict("agreed", "Texas", "output", ("ada", "bob", "cy"))
 
 
@@ -331,7 +339,7 @@ def test_what_waits_under_stricter_terms_is_offered_under_looser_ones(ledger: Le
     ada.decide(FIRST, act="edit", seen=0, label="Texas")
     agree_on(ledger, overlap=0.0)
     assert bob.find_next() == FIRST
-    again = ada.decide(FIRST, act="edit", seen=ada.show(FIRST).seen, label="Texas")
+    again = decide_and_show(ada, FIRST, act="edit", seen=ada.show(FIRST).seen, label="Texas")
     assert again.verdict == Verdict("agreed", "Texas", "", ("ada",))
     assert bob.find_next() == SECOND
 
@@ -342,7 +350,9 @@ def test_people_whose_clocks_differ_settle_what_they_dispute(ledger: Ledger):
     bob = ReviewSession(ledger, Choice("bob", cover=1.0), now=lambda: 9_000.0)
     ada.decide(FIRST, act="edit", seen=0, label="Texas")
     bob.decide(FIRST, act="edit", seen=0, label="Austin")
-    settled = bob.decide(FIRST, act="edit", seen=bob.show(FIRST).seen, label="Austin").verdict
+    settled = decide_and_show(
+        bob, FIRST, act="edit", seen=bob.show(FIRST).seen, label="Austin"
+    ).verdict
     assert settled == Verdict("agreed", "Austin", "", ("bob",))
 
 
@@ -365,7 +375,7 @@ def test_what_was_on_screen_when_terms_were_tightened_was_not_judged_blind(ledge
     assert sight == Sight(proposal=True, others=False)
     hold_back(ledger)
     made = session.decide(FOURTH, act="accept", seen=0, label="US geography", sight=sight)
-    assert not made.history[-1].is_blind
+    assert not made.is_blind
     assert session.show(FIRST).sight == Sight(proposal=False, others=False)
 
 
@@ -383,7 +393,7 @@ def test_what_was_seen_before_is_not_judged_blind_on_a_page_that_hides_it(
         shown = session.show(item)
         assert shown.is_blind
         made = session.decide(item, act="reject", seen=0, sight=shown.sight)
-        assert made.history[-1].is_blind is is_blind
+        assert made.is_blind is is_blind
 
 
 def test_a_page_that_hid_the_proposal_was_judged_blind_whatever_the_terms_are_now(ledger: Ledger):
@@ -394,7 +404,7 @@ def test_a_page_that_hid_the_proposal_was_judged_blind_whatever_the_terms_are_no
     with pytest.raises(UsageError, match="no label to accept"):
         session.decide(FOURTH, act="accept", seen=0, label="US geography", sight=sight)
     made = session.decide(FOURTH, act="edit", seen=0, label="states", sight=sight)
-    assert made.history[-1].is_blind
+    assert made.is_blind
 
 
 def test_who_had_the_others_on_screen_when_terms_were_tightened_settles(ledger: Ledger):
@@ -406,7 +416,7 @@ def test_who_had_the_others_on_screen_when_terms_were_tightened_settles(ledger: 
     settled = bob.decide(
         FIRST, act="edit", seen=pages["bob"].seen, label="Austin", sight=pages["bob"].sight
     )
-    assert settled.history[-1].is_settling
+    assert settled.is_settling
     # Hers shows less than was decided since.
     with pytest.raises(ConflictError, match="bob decided meanwhile"):
         cy.decide(FIRST, act="reject", seen=pages["cy"].seen, sight=pages["cy"].sight)
@@ -419,9 +429,18 @@ def test_a_page_without_others_stays_blind_to_them_when_terms_are_tightened(ledg
     assert shown.sight == Sight(proposal=True, others=False)
     hold_back(ledger, overlap=1.0)
     bob.decide(FIRST, act="edit", seen=1, label="Texas")
-    made = ada.decide(FIRST, act="edit", seen=shown.seen, label="Austin", sight=shown.sight)
+    made = decide_and_show(
+        ada, FIRST, act="edit", seen=shown.seen, label="Austin", sight=shown.sight
+    )
     assert not [d for d in made.history if d.is_settling]
     assert made.disputed == ("name",)
+
+
+def test_a_role_that_is_pressed_when_a_feature_is_skipped_settles_nothing(ledger: Ledger):
+    sit(ledger, "ada").decide(FIRST, act="edit", seen=0, label="Texas")
+    bob = sit(ledger, "bob")
+    skipped = bob.decide(FIRST, act="skip", seen=bob.show(FIRST).seen, role="output")
+    assert (skipped.role, skipped.is_settling) == ("", False)
 
 
 def test_what_others_have_open_is_offered_last(ledger: Ledger):
@@ -444,7 +463,7 @@ def test_terms_hold_for_pages_that_are_open_and_not_for_what_was_decided(ledger:
     assert kept is not None
     assert kept.label == "Texas"
     assert bob.find_next() == FIRST
-    assert ada.decide(SECOND, act="edit", seen=0, label="Austin").verdict is None
+    assert decide_and_show(ada, SECOND, act="edit", seen=0, label="Austin").verdict is None
 
 
 def test_undo_and_redo_name_the_feature(ledger: Ledger):

@@ -129,7 +129,7 @@ async def _show_item(item: _Item, session: _Session, access: _Access) -> Respons
 
 async def _decide(item: _Item, body: DecisionBody, session: _Session) -> Response:
     try:
-        shown = session.decide(
+        made = session.decide(
             item,
             act=body.act,
             seen=body.seen,
@@ -142,7 +142,7 @@ async def _decide(item: _Item, body: DecisionBody, session: _Session) -> Respons
     except ConflictError as fault:
         conflict = {"conflict": spell_out(str(fault)), "url": address_item(item)}
         return JSONResponse(conflict, 409)
-    label = spell_out(shown.own.label) if shown.own else ""
+    label = spell_out(made.label)
     if body.act in ("flag", "comment"):
         return JSONResponse({"next": address_item(item), "label": label})
     following = session.find_next(after=item)

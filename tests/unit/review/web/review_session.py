@@ -191,7 +191,7 @@ class FakeSession(ReviewSession):
         comment: str = "",
         seconds: float | None = None,
         sight: Sight | None = None,
-    ) -> ReviewItem:
+    ) -> Decision:
         before = self.show(item)
         if seen != before.seen:
             raise ConflictError("bob wrote \u202esay Dallas <b>")
@@ -215,7 +215,7 @@ class FakeSession(ReviewSession):
         self.items[item] = replace(
             before, seen=seen + 1, own=own, history=(*before.history, decision), is_blind=False
         )
-        return self.items[item]
+        return decision
 
     def undo(self) -> str | None:
         self._fail()
