@@ -6,8 +6,9 @@ from typing import Any
 
 from clerp.feature import FeatureId
 from clerp.testing.fake_verbalizer import FakeVectorVerbalizer
-from clerp.verbalizers import Missed, Passage
+from clerp.verbalizers import FoundFeatures, Missed, Passage
 
+TRANSCODERS = "org/set"
 OFF = "it is off when it is run again"
 
 
@@ -16,8 +17,7 @@ class KnownFeatures:
     """Features that the pair below opened."""
 
     pair: "RerunningVerbalizer"
-    names: Mapping[FeatureId, str]
-    lacking: Mapping[FeatureId, str]
+    found: FoundFeatures
 
     def confirm(self, feature: FeatureId, passages: Sequence[Passage]) -> list[Passage | Missed]:
         self.pair.asked.append(f"confirm {feature} {len(passages)}")
@@ -40,6 +40,8 @@ class RerunningVerbalizer(FakeVectorVerbalizer):
 
     revision: str = "1" * 64
     """Of all rows."""
+    set_name: str = TRANSCODERS
+    """What the transcoders are called in graphs."""
     off: Collection[str] | None = ()
     """Ids of passages at which features are off; None for all."""
     lacks: Collection[FeatureId] = ()
@@ -56,4 +58,5 @@ class RerunningVerbalizer(FakeVectorVerbalizer):
         if self.open_fault is not None:
             raise self.open_fault
         names = {f: f"{self.revision} {f}" for f in features if f not in self.lacks}
-        return KnownFeatures(self, names, {f: f"{f} is outside the set" for f in self.lacks})
+        lacking = {f: f"{f} is outside the set" for f in self.lacks}
+        return KnownFeatures(self, FoundFeatures(self.set_name, names, lacking))

@@ -100,7 +100,7 @@ def test_a_second_run_asks_nobody_and_writes_the_same_bytes(
 def test_peaks_are_run_again_where_transcoders_are_named(
     run: Run, place: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    put(RerunningVerbalizer(off=["0.0"]), monkeypatch)
+    put(RerunningVerbalizer(off=["0.0"], set_name=MODEL), monkeypatch)
     (place / "lovelace" / "set").mkdir(parents=True)
     named = ("--nla-transcoders", place / "lovelace" / "set")
     told = label_with_nla(run, "first.json", *named)
@@ -110,12 +110,29 @@ def test_peaks_are_run_again_where_transcoders_are_named(
     assert "0.0" not in {said["input_id"] for said in spoken["said"]}
     assert spoken["details"]["transcoders"] == "set@111111111111"
     assert "lovelace" not in (place / "first.json").read_text()
-    silent = put(RerunningVerbalizer(), monkeypatch)
+    silent = put(RerunningVerbalizer(set_name=MODEL), monkeypatch)
     label_with_nla(run, "again.json", *named)
     label_with_nla(run, "offline.json", *named, "--offline")
     assert silent.asked == []
     assert (place / "first.json").read_bytes() == (place / "again.json").read_bytes()
     assert (place / "first.json").read_bytes() == (place / "offline.json").read_bytes()
+
+
+def test_transcoders_of_another_graph_are_not_run_and_leave_the_run_unfinished(
+    run: Run, place: Path, monkeypatch: pytest.MonkeyPatch
+):
+    document = read(place, "graph.json")
+    document["metadata"]["scan"] = "org/mine"
+    write_graph(place / "graph.json", document)
+    pair = put(RerunningVerbalizer(set_name="org/another"), monkeypatch)
+    told = label_with_nla(run, "said.json", "--nla-transcoders", "org/set", "--nla-model", MODEL)
+    assert told.code == 2
+    assert not [asked for asked in pair.asked if asked.startswith("confirm")]
+    why = "these are the transcoders org/another, and the graph was made with org/mine"
+    assert why in " ".join(told.err.split())
+    spoken = read(place, "said.json")["metadata"]["clerp"]["features"][FIRST]["verbalization"]
+    assert why in spoken["notes"][-1]
+    assert spoken["said"]
 
 
 def test_transcoders_that_cannot_be_read_leave_the_run_unfinished(

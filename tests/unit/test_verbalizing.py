@@ -42,6 +42,8 @@ from clerp.verbalizing import (
 
 FIRST, SECOND, THIRD, FOURTH = FEATURES[:4]
 WORDS = {FIRST: " Texas", THIRD: " music"}
+OWN = "owner/transcoders"
+"""What graphs here call their transcoders."""
 SETTINGS = Settings(nla="nla:org/pair", nla_model=MODEL, nla_examples=4, nla_samples=3)
 
 
@@ -331,7 +333,7 @@ async def test_examples_that_do_not_hold_are_left_out_and_the_held_out_ones_stay
     off = {example.id for example in evidence.top[::2]}
     assert off & set(held_out)
     settings = SETTINGS.model_copy(update={"nla_examples": 20, "nla_transcoders": "org/set"})
-    told = await ask(ledger, RerunningVerbalizer(off=off), settings, pool=pool)
+    told = await ask(ledger, RerunningVerbalizer(off=off, set_name=OWN), settings, pool=pool)
     said = told[FIRST].verbalization
     assert said is not None
     gone = off - set(held_out)
@@ -345,8 +347,8 @@ async def test_examples_that_do_not_hold_are_left_out_and_the_held_out_ones_stay
 
 async def test_peaks_are_run_again_once_and_offline_by_nobody(ledger: Ledger):
     settings = SETTINGS.model_copy(update={"nla_transcoders": "org/set"})
-    told = await ask(ledger, RerunningVerbalizer(off=["0.1"]), settings)
-    again, silent = RerunningVerbalizer(), RerunningVerbalizer()
+    told = await ask(ledger, RerunningVerbalizer(off=["0.1"], set_name=OWN), settings)
+    again, silent = (RerunningVerbalizer(set_name=OWN) for _ in range(2))
     assert await ask(ledger, again, settings) == told
     offline = settings.model_copy(update={"offline": True})
     assert await ask(ledger, silent, offline) == told

@@ -1,6 +1,6 @@
 """Runs with transcoders beside the pair, and what they said without them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,11 @@ import pytest
 from clerp.errors import VerbalizerError
 from clerp.feature import FeatureId
 from clerp.testing import FakeVectorVerbalizer
-from clerp.verbalizers import Missed, Passage
+from clerp.verbalizers import FoundFeatures, Missed, Passage
 from clerp.verbalizers.driving import Terms
 from clerp_nla.backends.recorded import RecordedVectors, open_recorded
 
-from .recorded_runs import EVIDENCE, as_recorded, drive
+from .recorded_runs import CLAIM, EVIDENCE, as_recorded, drive
 
 FEATURES = [one.feature for one in EVIDENCE]
 SET = "some/transcoders"
@@ -29,8 +29,7 @@ ROWS = {
 
 @dataclass
 class Opened:
-    names: Mapping[FeatureId, str]
-    lacking: Mapping[FeatureId, str]
+    found: FoundFeatures
 
     def confirm(self, feature: FeatureId, passages: Sequence[Passage]) -> list[Passage | Missed]:
         return [Missed(one, "it is off") if one.id in OFF else one for one in passages]
@@ -46,7 +45,7 @@ class Local(FakeVectorVerbalizer):
 
     def open_features(self, transcoders: str, features: Sequence[FeatureId]) -> Opened:
         names = {FEATURES[0]: f"rows{self.version}", FEATURES[1]: "other rows"}
-        return Opened(names, {FEATURES[2]: "not trained"})
+        return Opened(FoundFeatures(CLAIM.transcoders, names, {FEATURES[2]: "not trained"}))
 
 
 class Retrained(Local):
@@ -67,7 +66,7 @@ async def test_peaks_that_no_longer_hold_are_left_out_again(tmp_path: Path):
     notes = told[FEATURES[0]].notes
     assert [note.partition(" ")[0] for note in notes] == list(OFF)
     again = await drive(recall(file), transcoders=SET)
-    assert [again[f] for f in FEATURES[:2]] == [as_recorded(told[f]) for f in FEATURES[:2]]
+    assert [again[f] for f in FEATURES] == [as_recorded(told[f]) for f in FEATURES]
 
 
 async def test_what_features_write_is_described_again(tmp_path: Path):
@@ -76,15 +75,15 @@ async def test_what_features_write_is_described_again(tmp_path: Path):
     told = await drive(Local(), file, terms=terms, transcoders=SET)
     assert [told[f].is_available for f in FEATURES] == [True, False, False]
     again = await drive(recall(file), terms=terms, transcoders=SET)
-    assert [again[f] for f in FEATURES[:2]] == [as_recorded(told[f]) for f in FEATURES[:2]]
+    assert [again[f] for f in FEATURES] == [as_recorded(told[f]) for f in FEATURES]
 
 
 async def test_a_feature_that_the_transcoders_lacked_is_lacking(tmp_path: Path):
     file = tmp_path / "run.jsonl"
     await drive(Local(), file, transcoders=SET)
     opened = recall(file).open_features(SET, FEATURES)
-    assert dict(opened.names) == {FEATURES[0]: "rows", FEATURES[1]: "other rows"}
-    assert dict(opened.lacking) == {FEATURES[2]: "the recording does not have this feature"}
+    assert dict(opened.found.names) == {FEATURES[0]: "rows", FEATURES[1]: "other rows"}
+    assert dict(opened.found.lacking) == {FEATURES[2]: "not trained"}
 
 
 async def test_rows_are_those_that_the_name_stood_for_last(tmp_path: Path):
@@ -92,7 +91,10 @@ async def test_rows_are_those_that_the_name_stood_for_last(tmp_path: Path):
     await drive(Local(), ledger=ledger, transcoders=SET)
     await drive(Retrained(), file, ledger, transcoders=SET)
     opened = recall(file).open_features(SET, FEATURES)
-    assert dict(opened.names) == {FEATURES[0]: "rows, trained again", FEATURES[1]: "other rows"}
+    assert dict(opened.found.names) == {
+        FEATURES[0]: "rows, trained again",
+        FEATURES[1]: "other rows",
+    }
 
 
 async def test_what_was_not_asked_is_not_on_record(tmp_path: Path):

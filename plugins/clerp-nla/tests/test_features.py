@@ -9,10 +9,9 @@ import pytest
 
 from clerp.errors import InputError, NotAvailableError, VerbalizerError
 from clerp.feature import FeatureId
-from clerp.verbalizers import Passage
+from clerp.verbalizers import FoundFeatures, Passage
 from clerp.verbalizers.features import OpenedFeatures
 from clerp_nla.features import LocalFeatures
-from clerp_nla.inputs.naming import NamedFeatures
 
 FEATURE = FeatureId(1, 2)
 PASSAGE = Passage("0.0", "a text", " text", 1.0)
@@ -59,8 +58,8 @@ class Opening:
 
 
 def make(opening: Opening) -> LocalFeatures:
-    named = NamedFeatures({FEATURE: "a" * 64}, {FeatureId(9, 9): "outside"})
-    return LocalFeatures(named, opening.working, opening.open("check"), opening.open("rows"))
+    found = FoundFeatures("a/set", {FEATURE: "a" * 64}, {FeatureId(9, 9): "outside"})
+    return LocalFeatures(found, opening.working, opening.open("check"), opening.open("rows"))
 
 
 def test_nothing_is_opened_before_it_is_used() -> None:
@@ -69,8 +68,8 @@ def test_nothing_is_opened_before_it_is_used() -> None:
     features = make(opening)
 
     assert isinstance(features, OpenedFeatures)
-    assert features.names == {FEATURE: "a" * 64}
-    assert features.lacking == {FeatureId(9, 9): "outside"}
+    assert features.found.names == {FEATURE: "a" * 64}
+    assert features.found.lacking == {FeatureId(9, 9): "outside"}
     assert opening.opened == []
 
 

@@ -12,7 +12,8 @@ from safetensors.torch import load_file, save_file
 
 from clerp.errors import InputError, PluginError, UsageError
 from clerp.feature import FeatureId
-from clerp_nla.inputs.naming import NamedFeatures, name_features
+from clerp.verbalizers import FoundFeatures
+from clerp_nla.inputs.naming import name_features
 
 pytest.importorskip("circuit_tracer")
 from circuit_tracer.transcoder.activation_functions import TopK
@@ -23,7 +24,7 @@ FEATURES = [FeatureId(0, 2), FeatureId(0, 3), FeatureId(1, 2)]
 
 
 def name(folder: Path) -> dict[FeatureId, str]:
-    return name_features(str(folder), FEATURES).names
+    return dict(name_features(str(folder), FEATURES).names)
 
 
 @pytest.fixture
@@ -143,7 +144,7 @@ def test_what_is_no_set_is_refused(tmp_path: Path, place: str, error: Any) -> No
 
 
 def test_no_features_have_no_names(single: Path) -> None:
-    assert name_features(str(single), []) == NamedFeatures({}, {})
+    assert name_features(str(single), []) == FoundFeatures("tiny/transcoders", {}, {})
 
 
 def test_what_to_install_is_said(single: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -409,6 +409,7 @@ def test_features_are_run_and_read_beside_it(tiny_pair: Path) -> None:
     faint = [replace(peak, activation=peak.activation * 9) for peak in peaks]
 
     assert isinstance(opened, OpenedFeatures)
+    assert opened.found.set_name == "clerp-toy/grammar"
     held = [isinstance(one, Passage) for one in opened.confirm(FEATURE, peaks)]
     assert sum(held) > len(held) / 2
     assert all(isinstance(one, Missed) for one in opened.confirm(FEATURE, faint))

@@ -236,6 +236,21 @@ def test_rows_that_cannot_be_read_are_one_line(
     assert_refused(told, "rows: the file is cut off. Fetch it again")
 
 
+def test_rows_of_the_transcoders_of_another_graph_are_one_line(
+    run: Run, place: Path, monkeypatch: pytest.MonkeyPatch
+):
+    document = json.loads((place / "graph.json").read_text())
+    document["metadata"]["scan"] = "org/mine"
+    write_graph(place / "graph.json", document)
+    rows = {FEATURES[0]: np.ones(32, np.float32)}
+    pair = put(RerunningVerbalizer(rows=rows, set_name="org/another"), monkeypatch)
+    arguments = list_arguments(place, FIRST, transcoders="rows", input="decoder")
+    told = run(*arguments, "--nla-model", MODEL)
+    why = "these are the transcoders org/another, and the graph was made with org/mine"
+    assert_refused(told, f"rows: {why}. Name the transcoders that the graph was made with")
+    assert pair.asked == []
+
+
 def test_a_feature_without_top_examples_has_no_peak_to_run_again(
     run: Run, place: Path, monkeypatch: pytest.MonkeyPatch
 ):

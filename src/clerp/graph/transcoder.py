@@ -34,7 +34,7 @@ def identify_transcoders(metadata: MetadataShape) -> TranscoderIdentity:
     name = _name_set(metadata)
     base, _, revision = name.partition("@")
     is_local = not base or base.startswith("custom-") or _LOCAL.match(base) is not None
-    return TranscoderIdentity(_without_folders(base), revision or None, is_local)
+    return TranscoderIdentity(drop_folders(base), revision or None, is_local)
 
 
 def _name_set(metadata: MetadataShape) -> str:
@@ -61,8 +61,8 @@ def _name_list(transcoders: tuple[str, ...]) -> str:
     return f"custom-{hashlib.sha256(msgspec.json.encode(transcoders)).hexdigest()[:16]}"
 
 
-def _without_folders(name: str) -> str:
-    """Keep a machine's folders out of outputs, and spell sub-folders of a repo in one way."""
+def drop_folders(name: str) -> str:
+    """Keep a machine's folders out of the name of a set, and spell folders of a repo in one way."""
     if _LOCAL.match(name) is None:
         return name.replace("//", "/")
     return PureWindowsPath(PurePosixPath(name).name).name

@@ -3,6 +3,7 @@
 from clerp.verbalizers.verbalization import (
     Explained,
     Extraction,
+    FoundFeatures,
     InputKind,
     Missed,
     ModelClaim,
@@ -15,6 +16,7 @@ from clerp.verbalizers.verbalization import (
 __all__ = [
     "Explained",
     "Extraction",
+    "FoundFeatures",
     "InputKind",
     "Missed",
     "ModelClaim",

@@ -14,6 +14,7 @@ from clerp.verbalizers.outcome import FeatureVerbalization, tell_fault
 from clerp.verbalizers.recording import RecordedCalls
 
 _NOT_LOCAL = "a decoder direction is a vector of the model, and this NLA is not on this machine"
+_ATTENTION = "it is an attention feature, and what those write is in no transcoder"
 _NO_TRANSCODERS = "nobody says where its decoder rows are: name them with --transcoders"
 
 Written: TypeAlias = Float32[np.ndarray, " d_model"] | str
@@ -30,12 +31,18 @@ class Direction:
     """Why it could not be read, though another run may."""
     rows: str = ""
     """Of the transcoders, that were read; empty where nobody knows."""
+    note: str = ""
+    """Why nobody can say that they are the graph's; empty where they are."""
 
     def annotate(self, said: FeatureVerbalization) -> FeatureVerbalization:
         """Put what is known of the rows to what was said of them."""
         rows = {"transcoders": self.rows} if self.rows else {}
         unfinished = {"unfinished": self.broke} if self.broke else {}
-        return replace(said, details={**unfinished, **said.details, **rows})
+        return replace(
+            said,
+            notes=(*said.notes, *filter(None, (self.note,))),
+            details={**unfinished, **said.details, **rows},
+        )
 
 
 async def read_directions(
@@ -44,15 +51,20 @@ async def read_directions(
     """Read what features write up to the layer of the pair.
 
     Raises:
-        UsageError, InputError, PluginError: The transcoders cannot be read.
+        UsageError: The transcoders are not the graph's, or cannot be read.
+        InputError, PluginError: They cannot be read.
         LedgerError: The ledger failed.
     """
     if not calls.can_open_features:
         return dict.fromkeys(features, Direction(_NOT_LOCAL))
     if transcoders is None:
         return dict.fromkeys(features, Direction(_NO_TRANSCODERS))
-    async with calls.open_features(transcoders, features) as opened:
-        return {feature: await _read(feature, opened) for feature in features}
+    readable = [feature for feature in features if not feature.kind]
+    directions = dict.fromkeys(features, Direction(_ATTENTION))
+    if not readable:
+        return directions
+    async with calls.open_features(transcoders, readable) as opened:
+        return directions | {feature: await _read(feature, opened) for feature in readable}
 
 
 async def _read(feature: FeatureId, opened: RecordedFeatures) -> Direction:
@@ -60,4 +72,4 @@ async def _read(feature: FeatureId, opened: RecordedFeatures) -> Direction:
     if isinstance(found, VerbalizerError):
         why = tell_fault(found)
         return Direction(why, broke=why)
-    return Direction(found, rows=opened.describe(feature))
+    return Direction(found, rows=opened.describe(feature), note=opened.note)

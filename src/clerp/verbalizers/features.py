@@ -6,22 +6,31 @@ that without asking anybody their answers are found.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32
 
-from clerp.errors import ClerpError, VerbalizerError
+from clerp.errors import ClerpError, UsageError, VerbalizerError
 from clerp.feature import FeatureId
+from clerp.graph.transcoder import drop_folders
 from clerp.ledger import Answer
+from clerp.origins.same_set import compare_sets
 from clerp.verbalizers import stored
-from clerp.verbalizers.answers import Answers, blame, check_count, list_numbered, read_found, refuse
+from clerp.verbalizers.answers import Answers, blame, check_count, read_found, refuse
+from clerp.verbalizers.found import recall_found, record_found
 from clerp.verbalizers.stored import Storage
-from clerp.verbalizers.verbalization import Missed, PairIdentity, Passage
+from clerp.verbalizers.verbalization import (
+    FoundFeatures,
+    Missed,
+    ModelClaim,
+    PairIdentity,
+    Passage,
+)
 
 _SHOWN = 12
 """Characters of a digest."""
@@ -32,13 +41,8 @@ class OpenedFeatures(Protocol):
     """Features of a transcoder set on the model of a pair. Its methods may take their time."""
 
     @property
-    def names(self) -> Mapping[FeatureId, str]:
-        """A digest, for each feature, of all in the set that decides an answer about it."""
-        ...
-
-    @property
-    def lacking(self) -> Mapping[FeatureId, str]:
-        """Why the set has none of the other features."""
+    def found(self) -> FoundFeatures:
+        """What the set has of the features that will be asked about."""
         ...
 
     def confirm(
@@ -92,13 +96,15 @@ class RecordedFeatures:
     answers: Answers
     place: str
     """What the set is called, without the folders of this machine."""
-    names: Mapping[FeatureId, str]
+    found: FoundFeatures
     opened: OpenedFeatures | None
     """None where nobody may be asked."""
+    note: str
+    """Why nobody can say that the set is that of the graph; empty where it is."""
 
     def describe(self, feature: FeatureId) -> str:
         """Return which rows a feature has, for records; empty where nobody knows."""
-        name = self.names.get(feature)
+        name = self.found.names.get(feature)
         return f"{self.place}@{name[:_SHOWN]}" if name else ""
 
     async def confirm(
@@ -109,9 +115,10 @@ class RecordedFeatures:
         Raises:
             LedgerError: The ledger failed.
         """
-        name = self.names.get(feature)
+        name = self.found.names.get(feature)
         if name is None:
-            fault = refuse() if self.opened is None else VerbalizerError(self._explain(feature))
+            lack = self.found.lacking.get(feature)
+            fault = refuse() if lack is None else VerbalizerError(lack)
             return [fault] * len(passages)
         storage = Storage(self.pair)
         keys = [storage.make_confirm_key(name, feature, passage) for passage in passages]
@@ -139,9 +146,9 @@ class RecordedFeatures:
         Raises:
             LedgerError: The ledger failed.
         """
-        name = self.names.get(feature)
+        name = self.found.names.get(feature)
         if name is None:
-            return refuse() if self.opened is None else self._explain(feature)
+            return self.found.lacking.get(feature) or refuse()
         storage = Storage(self.pair)
         key = storage.make_rows_key(name, feature)
 
@@ -156,15 +163,12 @@ class RecordedFeatures:
         assert self.opened is not None  # who may ask has opened them
         return self.opened
 
-    def _explain(self, feature: FeatureId) -> str:
-        """Say why the set has no such feature."""
-        return self._open.lacking.get(feature) or f"nobody says which rows {feature} has"
-
 
 @asynccontextmanager
 async def open_features(
     verbalizer: Rerunning,
     pair: PairIdentity,
+    claim: ModelClaim,
     answers: Answers,
     transcoders: str,
     features: Sequence[FeatureId],
@@ -176,24 +180,25 @@ async def open_features(
     Args:
         verbalizer: Beside which they are run.
         pair: That it is.
+        claim: What the graph says of its transcoders.
         answers: Where all about them is recorded.
         transcoders: As the user names them.
         features: All that will be asked about.
 
     Raises:
-        UsageError, InputError, PluginError: The set cannot be read.
+        UsageError: The set is not that of the graph, or cannot be read.
+        InputError, PluginError: It cannot be read.
         VerbalizerError: It cannot be read for another reason.
         LedgerError: The ledger failed.
     """
     place = forget_folder(transcoders)
     opened = await _open(verbalizer, transcoders, features) if answers.may_ask else None
-    if opened is None:
-        names = _find_certain(_list_names(pair, answers, place))
-    else:
-        names = dict(opened.names)
-        _record_names(pair, answers, place, names)
+    found = recall_found(pair, answers, place) if opened is None else _take(opened, features)
+    note = _check_set(claim, found, place)
+    if opened is not None:
+        record_found(pair, answers, place, found)
     try:
-        yield RecordedFeatures(pair, answers, place, names, opened)
+        yield RecordedFeatures(pair, answers, place, found, opened, note)
     finally:
         answers.forgive()
 
@@ -221,34 +226,26 @@ async def _open(
     return opened
 
 
-def _record_names(
-    pair: PairIdentity, answers: Answers, place: str, names: Mapping[FeatureId, str]
-) -> None:
-    known = _list_names(pair, answers, place)
-    while new := {f: name for f, name in names.items() if _merge(known).get(f) != name}:
-        storage = Storage(pair)
-        key = storage.make_names_key(place, len(known))
-        # Another run may have taken the number meanwhile: what it wrote stays there.
-        kept = answers.ledger.record_answer(storage.keep_names(key, new))
-        answers.used[kept.key] = kept
-        known.append(stored.read_names(kept))
+def _take(opened: OpenedFeatures, features: Sequence[FeatureId]) -> FoundFeatures:
+    found = opened.found
+    unknown = {f for f in features if f not in found.names and f not in found.lacking}
+    lacking = {f: f"nobody says which rows {f} has" for f in unknown} | dict(found.lacking)
+    # A set on this machine may be called by its folder.
+    return replace(found, set_name=drop_folders(found.set_name), lacking=lacking)
 
 
-def _list_names(pair: PairIdentity, answers: Answers, place: str) -> list[dict[FeatureId, str]]:
-    """List what features of this name were found to be, oldest first."""
-    storage = Storage(pair)
-    found = list_numbered(answers.ledger, lambda number: storage.make_names_key(place, number))
-    answers.used |= {answer.key: answer for answer in found}
-    return [stored.read_names(answer) for answer in found]
-
-
-def _find_certain(known: Sequence[Mapping[FeatureId, str]]) -> dict[FeatureId, str]:
-    """Return the rows of features that were never others: folders of one name may hold two sets."""
-    last = _merge(known)
-    return {
-        f: name for f, name in last.items() if all(names.get(f, name) == name for names in known)
-    }
-
-
-def _merge(known: Sequence[Mapping[FeatureId, str]]) -> dict[FeatureId, str]:
-    return {feature: name for names in known for feature, name in names.items()}
+def _check_set(claim: ModelClaim, found: FoundFeatures, place: str) -> str:
+    """Say why nobody knows that a set is the graph's; nothing where it is."""
+    graph = f"{claim.transcoders}@{claim.revision}" if claim.revision else claim.transcoders
+    is_same = compare_sets(graph, found.set_name, model=claim.model)
+    if is_same is False:
+        raise UsageError(
+            f"these are the transcoders {found.set_name}, and the graph was made with {graph}",
+            where=place,
+            remedy="Name the transcoders that the graph was made with",
+        )
+    if is_same:
+        return ""
+    called = f"these call themselves {found.set_name!r}" if found.set_name else "these have no name"
+    made = f"the graph's are called {graph!r}" if graph else "the graph does not name its own"
+    return f"nobody can say whether {place} is what the graph was made with: {made}, {called}"

@@ -14,6 +14,7 @@ from clerp.verbalizers.verbalization import Missed
 
 NOT_RUN_AGAIN = "no peak was run again: that the feature fires there is what the evidence says"
 _NOT_HERE = "a peak can be run again only where the NLA is on this machine"
+_ATTENTION = "peaks could not be run again: no transcoder has attention features"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +64,16 @@ async def run_again(
         return dict.fromkeys(features, Peaks())
     if not calls.can_open_features:
         return dict.fromkeys(features, Peaks(notes=(_NOT_HERE,)))
+    runnable = [one for one in evidence if not one.feature.kind]
+    peaks = dict.fromkeys(features, Peaks(notes=(_ATTENTION,)))
+    if not runnable:
+        return peaks
+    asked = [one.feature for one in runnable]
     try:
-        async with calls.open_features(transcoders, features) as opened:
-            return {one.feature: await _run_again(one, opened) for one in evidence}
+        async with calls.open_features(transcoders, asked) as opened:
+            return peaks | {one.feature: await _run_again(one, opened) for one in runnable}
     except (UsageError, InputError, VerbalizerError) as fault:
-        return dict.fromkeys(features, _fail(fault))
+        return peaks | dict.fromkeys(asked, _fail(fault))
 
 
 async def _run_again(evidence: FeatureEvidence, opened: RecordedFeatures) -> Peaks:
@@ -85,6 +91,7 @@ async def _run_again(evidence: FeatureEvidence, opened: RecordedFeatures) -> Pea
         notes=(
             *(f"{one.passage.id} was left out: {one.reason}" for one in missed),
             *failed.notes,
+            *filter(None, (opened.note,)),
         ),
         broke=failed.broke,
         rows=opened.describe(evidence.feature),

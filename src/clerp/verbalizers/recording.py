@@ -101,6 +101,8 @@ class RecordedCalls:
 
     verbalizer: Verbalizer
     pair: PairIdentity
+    claim: ModelClaim
+    """What the graph says of its model and features."""
     answers: Answers
     work: Work = field(default_factory=Work)
     """Is told of texts that are written."""
@@ -284,7 +286,7 @@ class RecordedCalls:
     ) -> AbstractAsyncContextManager[RecordedFeatures]:
         """Open features of a transcoder set, or recall them; see `clerp.verbalizers.features`."""
         verbalizer = cast(Rerunning, self.verbalizer)
-        return open_features(verbalizer, self.pair, self.answers, transcoders, features)
+        return open_features(verbalizer, self.pair, self.claim, self.answers, transcoders, features)
 
     @property
     def _n_at_once(self) -> int:
@@ -328,7 +330,7 @@ async def open_calls(
         pair = (
             await _check(verbalizer, claim, ledger) if ask else _recall(verbalizer, claim, ledger)
         )
-        yield RecordedCalls(verbalizer, pair, answers)
+        yield RecordedCalls(verbalizer, pair, claim, answers)
     finally:
         await answers.aclose()
 

@@ -10,7 +10,7 @@ import hashlib
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TypeVar
 
 import msgspec
@@ -24,6 +24,7 @@ from clerp.verbalizers.reference import Reference, read_reference
 from clerp.verbalizers.verbalization import (
     Explained,
     Extraction,
+    FoundFeatures,
     Missed,
     PairIdentity,
     Passage,
@@ -67,8 +68,10 @@ class _Cosines:
 
 
 @dataclass(frozen=True, slots=True)
-class _Names:
+class _Found:
     names: dict[str, str]
+    lacking: dict[str, str] = field(default_factory=dict[str, str])
+    set_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,9 +183,13 @@ class Storage:
         """Keep how near the critic's reconstruction of a text comes to some vectors."""
         return self._make(key, "compare", _Cosines(tuple(float(cosine) for cosine in cosines)))
 
-    def keep_names(self, key: str, names: Mapping[FeatureId, str]) -> Answer:
+    def keep_found(self, key: str, found: FoundFeatures) -> Answer:
         """Keep which rows features were found to have."""
-        form = _Names({str(feature): name for feature, name in names.items()})
+        form = _Found(
+            {str(feature): name for feature, name in found.names.items()},
+            {str(feature): _clean_reason(why) for feature, why in found.lacking.items()},
+            _clean_reason(found.set_name),
+        )
         return self._make(key, "features", form)
 
     def keep_confirmed(self, key: str, found: Passage | Missed) -> Answer:
@@ -276,17 +283,23 @@ def read_cosines(answer: Answer) -> Float32[np.ndarray, " vector"]:
     return np.array(_read(answer, _Cosines).cosines, dtype=np.float32)
 
 
-def read_names(answer: Answer) -> dict[FeatureId, str]:
+def read_features(answer: Answer) -> FoundFeatures:
     """Read which rows features were found to have.
 
     Raises:
         VerbalizerError: It is something else.
     """
-    written = _read(answer, _Names).names
+    written = _read(answer, _Found)
     try:
-        return {FeatureId.parse(feature): name for feature, name in written.items()}
+        return FoundFeatures(
+            written.set_name, _read_features(written.names), _read_features(written.lacking)
+        )
     except UsageError as fault:
         raise _refuse(answer, fault.what) from fault
+
+
+def _read_features(written: Mapping[str, str]) -> dict[FeatureId, str]:
+    return {FeatureId.parse(feature): what for feature, what in written.items()}
 
 
 def read_confirmed(answer: Answer, passage: Passage) -> Passage | Missed:

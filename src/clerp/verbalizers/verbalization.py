@@ -4,11 +4,14 @@ An NLA is a pair of models: the actor turns one vector of the residual stream in
 turns text back into a vector. Its text is about the whole vector, never about one feature of it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Float32
+
+from clerp.feature import FeatureId
 
 InputKind = Literal["example", "contrast", "decoder"]
 """`example`: the residual at the peak of an activation example; `contrast`: mean of active minus
@@ -98,6 +101,18 @@ class ModelClaim:
     """Name of the transcoder set; empty where the graph has none."""
     revision: str = ""
     """Of the transcoder set."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFeatures:
+    """Which rows features have in a transcoder set."""
+
+    set_name: str
+    """What graphs call the set; empty where it does not say."""
+    names: Mapping[FeatureId, str]
+    """A digest, for each feature, of all in the set that decides an answer about it."""
+    lacking: Mapping[FeatureId, str]
+    """Why the set has none of the other features."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from tests.rerunning import TRANSCODERS
 
 from clerp.evidence import FeatureEvidence
 from clerp.feature import FeatureId
@@ -16,7 +17,7 @@ from clerp.verbalizers.driving import verbalize_features
 from clerp.verbalizers.outcome import FeatureVerbalization
 from clerp.verbalizers.recording import open_calls
 
-CLAIM = ModelClaim(MODEL, "a-set")
+CLAIM = ModelClaim(MODEL, TRANSCODERS)
 PEAK = 14
 N_TOKENS = 24
 

@@ -2,14 +2,20 @@
 
 from typing import Any
 
+from tests.rerunning import TRANSCODERS
+
 from clerp.ledger import Ledger
 from clerp.testing.fake_verbalizer import MODEL
-from clerp.verbalizers import PairIdentity
+from clerp.verbalizers import ModelClaim, PairIdentity
 from clerp.verbalizers.answers import Answers
 from clerp.verbalizers.recording import RecordedCalls
 
+CLAIM = ModelClaim(MODEL, TRANSCODERS)
 
-def record(verbalizer: Any, ledger: Ledger, **given: Any) -> RecordedCalls:
+
+def record(
+    verbalizer: Any, ledger: Ledger, claim: ModelClaim = CLAIM, **given: Any
+) -> RecordedCalls:
     """Record what a verbalizer says; `given` is for `Answers`."""
     pair = PairIdentity("a-pair", "0" * 40, MODEL, 3, 32)
-    return RecordedCalls(verbalizer, pair, Answers(ledger, **given))
+    return RecordedCalls(verbalizer, pair, claim, Answers(ledger, **given))

@@ -5,17 +5,14 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.rerunning import RerunningVerbalizer
+from tests.unit.verbalizers.recorded_calls import record
 
 from clerp.errors import InputError, PluginError, UsageError
 from clerp.feature import FeatureId
 from clerp.ledger import Ledger
 from clerp.testing import FakePassageVerbalizer, FakeVectorVerbalizer
-from clerp.testing.fake_verbalizer import MODEL
-from clerp.verbalizers import PairIdentity
-from clerp.verbalizers.answers import Answers
 from clerp.verbalizers.directions import Direction, read_directions
 from clerp.verbalizers.outcome import FeatureVerbalization
-from clerp.verbalizers.recording import RecordedCalls
 
 FIRST, SECOND, THIRD = (FeatureId(2, index) for index in range(3))
 SET = "org/set"
@@ -25,9 +22,33 @@ WRITTEN = np.arange(32, dtype=np.float32)
 async def read(
     verbalizer: Any, ledger: Ledger, transcoders: str | None = SET, **given: Any
 ) -> dict[FeatureId, Direction]:
-    pair = PairIdentity("a-pair", "0" * 40, MODEL, 3, 32)
-    calls = RecordedCalls(verbalizer, pair, Answers(ledger, **given))
-    return await read_directions([FIRST, SECOND, THIRD], calls, transcoders)
+    features = given.pop("features", [FIRST, SECOND, THIRD])
+    return await read_directions(features, record(verbalizer, ledger, **given), transcoders)
+
+
+async def test_an_attention_feature_has_no_rows_and_opens_nothing(ledger: Ledger):
+    attention = FeatureId(2, 0, "lor")
+    fake = RerunningVerbalizer(rows={FIRST: WRITTEN})
+    found = await read(fake, ledger, features=[attention, FIRST])
+    assert "what those write is in no transcoder" in str(found[attention].written)
+    assert found[FIRST].rows
+    assert not (await read(fake, ledger, features=[attention]))[attention].broke
+    assert len(fake.opened) == 1
+
+
+async def test_rows_of_a_set_of_which_nobody_knows_whose_it_is_say_so(ledger: Ledger):
+    fake = RerunningVerbalizer(rows={FIRST: WRITTEN}, set_name="hers")
+    direction = (await read(fake, ledger, features=[FIRST]))[FIRST]
+    said = direction.annotate(FeatureVerbalization(FIRST, "a-pair", "decoder"))
+    assert said.notes == (direction.note,)
+    assert "nobody can say whether org/set is what the graph was made with" in direction.note
+
+
+async def test_rows_of_the_transcoders_of_another_graph_are_not_read(ledger: Ledger):
+    fake = RerunningVerbalizer(rows={FIRST: WRITTEN}, set_name="org/another")
+    with pytest.raises(UsageError, match="the graph was made with org/set"):
+        await read(fake, ledger)
+    assert fake.asked == []
 
 
 async def test_what_features_write_is_read_and_kept(ledger: Ledger):

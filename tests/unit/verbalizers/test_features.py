@@ -14,8 +14,8 @@ from clerp.errors import InputError, LedgerError, PluginError, UsageError, Verba
 from clerp.feature import FeatureId
 from clerp.ledger import Ledger, open_ledger
 from clerp.testing import FakePassageVerbalizer, FakeVectorVerbalizer
-from clerp.verbalizers import Extraction, Missed, Passage
-from clerp.verbalizers import features as recorded
+from clerp.verbalizers import Extraction, FoundFeatures, Missed, ModelClaim, Passage
+from clerp.verbalizers import found as recorded
 from clerp.verbalizers.answers import MOST_FAULTS
 from clerp.verbalizers.features import forget_folder
 from clerp.verbalizers.recording import RecordedCalls
@@ -125,21 +125,97 @@ async def test_what_was_found_of_some_features_stays_beside_others(ledger: Ledge
 async def test_of_two_runs_at_once_that_find_other_rows_both_are_kept(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ):
-    list_names = recorded._list_names
-    others = [{FIRST: "of another run"}]
+    list_found = recorded._list_found
+    others = [FoundFeatures(SET, {FIRST: "of another run"}, {})]
 
     def look_and_be_late(*given: Any) -> Any:
-        known = list_names(*given)
+        known = list_found(*given)
         while others:
             storage = Storage(given[0])
             key = storage.make_names_key(given[2], len(known))
-            ledger.record_answer(storage.keep_names(key, others.pop()))
+            ledger.record_answer(storage.keep_found(key, others.pop()))
         return known
 
-    monkeypatch.setattr(recorded, "_list_names", look_and_be_late)
+    monkeypatch.setattr(recorded, "_list_found", look_and_be_late)
     await confirm(record(RerunningVerbalizer(), ledger))
     found = await confirm(record(RerunningVerbalizer(), ledger, may_ask=False))
     assert all(isinstance(one, VerbalizerError) for one in found)
+
+
+async def test_transcoders_of_another_graph_are_refused_on_the_machine_and_offline(ledger: Ledger):
+    await confirm(record(RerunningVerbalizer(), ledger))
+    for may_ask in (True, False):
+        calls = record(RerunningVerbalizer(), ledger, may_ask=may_ask)
+        calls = replace(calls, claim=ModelClaim("a-model", "org/another"))
+        with pytest.raises(UsageError) as refused:
+            await confirm(calls)
+        assert refused.value.what == (
+            "these are the transcoders org/set, and the graph was made with org/another"
+        )
+        assert refused.value.where == SET
+
+
+async def test_what_was_refused_is_not_on_record(ledger: Ledger):
+    calls = record(RerunningVerbalizer(), ledger)
+    with pytest.raises(UsageError):
+        await confirm(replace(calls, claim=ModelClaim("a-model", "org/another")))
+    assert not calls.answers.used
+    [found, *_] = await confirm(record(RerunningVerbalizer(), ledger, may_ask=False))
+    assert isinstance(found, VerbalizerError)
+
+
+@pytest.mark.parametrize(
+    ("graph", "revision", "given", "said"),
+    [
+        (SET, "", SET, []),
+        (SET, "1f", SET, []),
+        ("", "", SET, ["the graph does not name its own", "these call themselves 'org/set'"]),
+        (SET, "", "", ["the graph's are called 'org/set'", "these have no name"]),
+        ("mine", "", "/home/ada/hers", ["called 'mine'", "these call themselves 'hers'"]),
+        (SET, "1f", f"{SET}@2e", ["called 'org/set@1f'", "these call themselves 'org/set@2e'"]),
+    ],
+)
+@pytest.mark.parametrize("may_ask", [True, False])
+async def test_where_nobody_knows_whose_transcoders_these_are_it_is_noted(
+    ledger: Ledger, graph: str, revision: str, given: str, said: list[str], may_ask: bool
+):
+    claim = ModelClaim("a-model", graph, revision)
+    fake = RerunningVerbalizer(set_name=given)
+    async with replace(record(fake, ledger), claim=claim).open_features(SET, [FIRST]):
+        pass
+    calls = replace(record(fake, ledger, may_ask=may_ask), claim=claim)
+    async with calls.open_features(SET, [FIRST]) as opened:
+        assert [part in opened.note for part in said] == [True] * len(said)
+        assert bool(opened.note) == bool(said)
+        assert "ada" not in opened.note
+
+
+async def test_what_a_set_lacks_is_known_offline_too(ledger: Ledger):
+    told = {}
+    for may_ask in (True, False):
+        calls = record(RerunningVerbalizer(lacks=[SECOND]), ledger, may_ask=may_ask)
+        told[may_ask] = [*await confirm(calls, feature=SECOND), await sum_rows(calls, SECOND)]
+    assert str(told[True]) == str(told[False])
+    assert told[True][-1] == "2_8 is outside the set"
+    # Under the same name a set that has it may lie elsewhere.
+    await confirm(record(RerunningVerbalizer(), ledger))
+    [found, *_] = await confirm(
+        record(RerunningVerbalizer(), ledger, may_ask=False), feature=SECOND
+    )
+    assert "not in the ledger" in str(found)
+
+
+async def test_two_sets_of_one_name_answer_for_nothing_offline(ledger: Ledger):
+    both = ("org/set", "org/other")
+    for feature, name in zip((FIRST, SECOND), both, strict=True):
+        calls = record(RerunningVerbalizer(set_name=name), ledger)
+        calls = replace(calls, claim=ModelClaim("a-model", name))
+        async with calls.open_features("/sets/mine", [feature]) as opened:
+            await opened.confirm(feature, PASSAGES)
+    for feature in (FIRST, SECOND):
+        silent = record(RerunningVerbalizer(), ledger, may_ask=False)
+        [found, *_] = await confirm(silent, place="/sets/mine", feature=feature)
+        assert isinstance(found, VerbalizerError)
 
 
 async def test_without_a_record_nothing_is_known_offline(ledger: Ledger):
@@ -245,7 +321,7 @@ async def test_a_damaged_record_is_no_answer(ledger: Ledger, parsed: str):
 async def test_a_damaged_record_of_names_is_said(ledger: Ledger, parsed: str):
     calls = record(RerunningVerbalizer(), ledger, may_ask=False)
     storage = Storage(calls.pair)
-    kept = storage.keep_names(storage.make_names_key(SET, 0), {FIRST: "x"})
+    kept = storage.keep_found(storage.make_names_key(SET, 0), FoundFeatures(SET, {FIRST: "x"}, {}))
     ledger.record_answer(replace(kept, parsed=parsed))
     with pytest.raises(VerbalizerError, match="cannot be read"):
         await confirm(calls)

@@ -4,18 +4,15 @@ from typing import Any
 
 import pytest
 from tests.rerunning import OFF, RerunningVerbalizer
+from tests.unit.verbalizers.recorded_calls import record
 
 from clerp.errors import InputError, LedgerError, PluginError, UsageError, VerbalizerError
 from clerp.evidence import FeatureEvidence
 from clerp.feature import FeatureId
 from clerp.ledger import Ledger, open_ledger
 from clerp.testing import FakePassageVerbalizer, FakeVectorVerbalizer, make_evidence
-from clerp.testing.fake_verbalizer import MODEL
-from clerp.verbalizers import PairIdentity
-from clerp.verbalizers.answers import Answers
 from clerp.verbalizers.outcome import FeatureVerbalization
 from clerp.verbalizers.peaks import NOT_RUN_AGAIN, Peaks, run_again
-from clerp.verbalizers.recording import RecordedCalls
 
 FIRST, SECOND = FeatureId(2, 0), FeatureId(2, 1)
 SET = "org/set"
@@ -26,16 +23,38 @@ def make(feature: FeatureId, n: int = 3) -> FeatureEvidence:
     return make_evidence(texts, peak=6, feature=feature)
 
 
-def record(verbalizer: Any, ledger: Ledger, **given: Any) -> RecordedCalls:
-    pair = PairIdentity("a-pair", "0" * 40, MODEL, 3, 32)
-    return RecordedCalls(verbalizer, pair, Answers(ledger, **given))
-
-
 async def run(
     verbalizer: Any, ledger: Ledger, transcoders: str | None = SET, **given: Any
 ) -> dict[FeatureId, Peaks]:
     evidence = given.pop("evidence", [make(FIRST), make(SECOND)])
     return await run_again(evidence, record(verbalizer, ledger, **given), transcoders)
+
+
+async def test_peaks_of_attention_features_are_not_run_again_for_good(ledger: Ledger):
+    attention = FeatureId(2, 0, "lor")
+    fake = RerunningVerbalizer()
+    for evidence in ([make(attention), make(FIRST)], [make(attention)]):
+        found = await run(fake, ledger, evidence=evidence)
+        assert found[attention].notes == (
+            "peaks could not be run again: no transcoder has attention features",
+        )
+        assert not found[attention].broke
+    assert len(fake.opened) == 1
+
+
+async def test_peaks_are_not_run_with_the_transcoders_of_another_graph(ledger: Ledger):
+    fake = RerunningVerbalizer(set_name="org/another")
+    found = await run(fake, ledger)
+    assert fake.asked == []
+    for one in found.values():
+        assert "the graph was made with org/set" in one.broke
+
+
+async def test_it_is_noted_where_nobody_knows_whose_transcoders_were_run(ledger: Ledger):
+    found = await run(RerunningVerbalizer(set_name="hers"), ledger)
+    [note] = found[FIRST].notes
+    assert note.startswith("nobody can say whether org/set is what the graph was made with")
+    assert not found[FIRST].broke
 
 
 async def test_peaks_that_hold_leave_nothing_out(ledger: Ledger):

@@ -1,6 +1,6 @@
 """Features of a transcoder set beside a pair on this machine."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Generic, TypeVar
 
@@ -9,10 +9,9 @@ from jaxtyping import Float32
 
 from clerp.errors import ClerpError, NotAvailableError
 from clerp.feature import FeatureId
-from clerp.verbalizers import Missed, Passage
+from clerp.verbalizers import FoundFeatures, Missed, Passage
 from clerp.verbalizers.outcome import tell_fault
 from clerp_nla.inputs.decoder import DecoderRows
-from clerp_nla.inputs.naming import NamedFeatures
 from clerp_nla.subject.firing import FiringCheck
 
 _Made = TypeVar("_Made")
@@ -22,7 +21,7 @@ class LocalFeatures:
     """Features that are run and read by the first use; an `OpenedFeatures`.
 
     Args:
-        named: The features.
+        found: The features.
         working: Held while a model is loaded or run.
         open_check: Loads what runs them.
         open_rows: Opens what they write.
@@ -30,25 +29,20 @@ class LocalFeatures:
 
     def __init__(
         self,
-        named: NamedFeatures,
+        found: FoundFeatures,
         working: Callable[[], AbstractContextManager[None]],
         open_check: Callable[[], FiringCheck],
         open_rows: Callable[[], DecoderRows],
     ) -> None:
-        self._named = named
+        self._found = found
         self._working = working
         self._check = _Once(open_check, working)
         self._rows = _Once(open_rows, working)
 
     @property
-    def names(self) -> Mapping[FeatureId, str]:
-        """A digest of what decides each feature."""
-        return self._named.names
-
-    @property
-    def lacking(self) -> Mapping[FeatureId, str]:
-        """Why the set has none of the others."""
-        return self._named.lacking
+    def found(self) -> FoundFeatures:
+        """What the set has of them."""
+        return self._found
 
     def confirm(self, feature: FeatureId, passages: Sequence[Passage]) -> list[Passage | Missed]:
         """Return each passage, in order, or why it shows the feature no longer.

@@ -185,7 +185,7 @@ class LocalVerbalizer:
             VerbalizerError: Memory did not suffice.
         """
         with self._working():
-            named = name_features(transcoders, features)
+            found = name_features(transcoders, features)
 
         def open_check() -> FiringCheck:
             self._make_room()
@@ -193,7 +193,7 @@ class LocalVerbalizer:
             return FiringCheck(
                 self.subject_place.folder,
                 transcoders,
-                named.names,
+                found.names,
                 device=place.device,
                 dtype=place.dtype,
             )
@@ -201,7 +201,7 @@ class LocalVerbalizer:
         def open_rows() -> DecoderRows:
             return DecoderRows(transcoders, self.reach())
 
-        return LocalFeatures(named, self._working, open_check, open_rows)
+        return LocalFeatures(found, self._working, open_check, open_rows)
 
     def reach(self) -> Reach:
         """Return how far down the model decoder rows are to be summed for this pair.

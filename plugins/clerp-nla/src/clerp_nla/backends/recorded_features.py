@@ -1,16 +1,17 @@
 """Features of transcoders that ran beside a pair, as a recording has them."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import count
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import count, takewhile
 
 import numpy as np
 from jaxtyping import Float32
 
 from clerp.errors import VerbalizerError
 from clerp.feature import FeatureId
-from clerp.verbalizers import Missed, Passage, stored
+from clerp.verbalizers import FoundFeatures, Missed, Passage, stored
 from clerp.verbalizers.features import forget_folder
+from clerp.verbalizers.found import merge_found
 from clerp_nla.backends.recording import Recording
 
 
@@ -19,8 +20,7 @@ class RecordedFeatures:
     """`OpenedFeatures` from a file."""
 
     recording: Recording
-    names: Mapping[FeatureId, str]
-    lacking: Mapping[FeatureId, str]
+    found: FoundFeatures
 
     def confirm(
         self, feature: FeatureId, passages: Sequence[Passage]
@@ -30,7 +30,7 @@ class RecordedFeatures:
         Raises:
             VerbalizerError: It is not on record.
         """
-        storage, name = self.recording.storage, self.names[feature]
+        storage, name = self.recording.storage, self.found.names[feature]
         keys = [storage.make_confirm_key(name, feature, passage) for passage in passages]
         found = [self.recording.find(key, "peak") for key in keys]
         return [stored.read_confirmed(a, p) for a, p in zip(found, passages, strict=True)]
@@ -41,7 +41,7 @@ class RecordedFeatures:
         Raises:
             VerbalizerError: It is not on record.
         """
-        key = self.recording.storage.make_rows_key(self.names[feature], feature)
+        key = self.recording.storage.make_rows_key(self.found.names[feature], feature)
         return stored.read_rows(self.recording.find(key, "feature's rows"))
 
 
@@ -54,18 +54,15 @@ def recall_features(
         VerbalizerError: The set was not asked about, or a line cannot be read.
     """
     place = forget_folder(transcoders)
-    names: dict[FeatureId, str] = {}
-    for number in count():
-        answer = recording.answers.get(recording.storage.make_names_key(place, number))
-        if answer is None:
-            break
-        names |= stored.read_names(answer)
-    if not names:
+    keys = (recording.storage.make_names_key(place, number) for number in count())
+    answers = takewhile(bool, map(recording.answers.get, keys))
+    found = merge_found([stored.read_features(answer) for answer in answers if answer])
+    if not (found.names or found.lacking):
         raise VerbalizerError(
             f"the recording does not have the transcoders {place}",
             where=recording.where,
             remedy="Name those with which it was made",
         )
     why = "the recording does not have this feature"
-    lacking = {feature: why for feature in features if feature not in names}
-    return RecordedFeatures(recording, names, lacking)
+    unknown = {feature: why for feature in features if feature not in found.names}
+    return RecordedFeatures(recording, replace(found, lacking=unknown | dict(found.lacking)))

@@ -3,13 +3,14 @@
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor
 
 from clerp.feature import FeatureId
+from clerp.graph.transcoder import drop_folders
+from clerp.verbalizers import FoundFeatures
 from clerp_nla.inputs.decoder import needing_transcoders
 
 if TYPE_CHECKING:
@@ -18,17 +19,10 @@ if TYPE_CHECKING:
 _CPU = torch.device("cpu")
 
 
-@dataclass(frozen=True, slots=True)
-class NamedFeatures:
-    """Features by a digest of all that decides when they fire and what they write."""
-
-    names: dict[FeatureId, str]
-    lacking: dict[FeatureId, str]
-    """Why the set has none of the others."""
-
-
-def name_features(place: str, features: Iterable[FeatureId]) -> NamedFeatures:
+def name_features(place: str, features: Iterable[FeatureId]) -> FoundFeatures:
     """Name features by their own rows, and, where features compete, by all of their layer.
+
+    That is all that decides when they fire and what they write.
 
     Of each layer the encoder is read whole; no other layer is.
 
@@ -41,7 +35,11 @@ def name_features(place: str, features: Iterable[FeatureId]) -> NamedFeatures:
         UsageError, InputError, RemoteError: The set cannot be loaded.
     """
     with needing_transcoders():
-        from clerp_circuit_tracer.collect.transcoders import load_transcoders, read_directions
+        from clerp_circuit_tracer.collect.transcoders import (
+            load_transcoders,
+            name_scan,
+            read_directions,
+        )
 
     loaded = load_transcoders(place, hooks=None, device=_CPU, dtype=torch.float32)
     hooks = loaded.feature_input_hook, loaded.feature_output_hook
@@ -52,7 +50,7 @@ def name_features(place: str, features: Iterable[FeatureId]) -> NamedFeatures:
     names: dict[FeatureId, str] = {}
     for layer in sorted({feature.layer for feature in there}):
         names |= _name_layer(loaded, [one for one in there if one.layer == layer], of_set)
-    return NamedFeatures(names, lacking)
+    return FoundFeatures(name_scan(loaded), names, lacking)
 
 
 def _tell_lack(loaded: "Transcoders", feature: FeatureId) -> str:
@@ -63,8 +61,8 @@ def _tell_lack(loaded: "Transcoders", feature: FeatureId) -> str:
     if feature.layer < loaded.n_layers and feature.index < count_features(loaded):
         return ""
     return (
-        f"{feature} is outside {name_scan(loaded)}. Name the transcoders that the graph was made "
-        "with"
+        f"{feature} is outside {drop_folders(name_scan(loaded))}. Name the transcoders that the "
+        "graph was made with"
     )
 
 
