@@ -327,3 +327,4 @@ def test_a_file_that_cannot_be_written_is_one_line(
     missing = place / "missing" / "said.jsonl"
     told = run(*list_arguments(place, FIRST, record=missing))
     assert_refused(told, "said.jsonl")
+    assert pair.asked == []

@@ -1,6 +1,8 @@
 """What signals are held against: ordinary text, its contexts and its words."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from jaxtyping import Float, Float64
@@ -69,11 +71,13 @@ def to_unit(vectors: Float[np.ndarray, "row dimension"]) -> Float64[np.ndarray, 
     return np.divide(exact, lengths, out=np.zeros_like(exact), where=lengths > 0)
 
 
-def _draw_words(text: OrdinaryText) -> list[str]:
+@cache
+def _draw_words(text: OrdinaryText) -> Sequence[str]:
     """Draw different words, common ones more often than rare ones, the same for every embedder."""
     words = sorted(word for word in text.indices if not word.isspace())
     weights = np.sqrt([text.rate(word) for word in words])
     rng = np.random.default_rng(0)
     n = min(_N_WORDS, len(words))
     drawn = rng.choice(len(words), n, replace=False, p=weights / weights.sum())
-    return [words[i] for i in sorted(drawn.tolist())]
+    order: list[int] = sorted(drawn.tolist())
+    return tuple(words[i] for i in order)

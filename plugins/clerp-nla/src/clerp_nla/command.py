@@ -95,6 +95,7 @@ def verbalize(
     texts are no labels.
     """
     from clerp.config import resolve_settings
+    from clerp.graph.writing import check_destination
     from clerp.verbalizing import NlaRequest
     from clerp_nla.asking import ask_about
     from clerp_nla.backends.recording import write_recording
@@ -115,6 +116,8 @@ def verbalize(
         },
         spelled=_SPELLED,
     ).settings
+    if record:
+        check_destination(record)
     write = partial(write_recording, record) if record else None
     request = NlaRequest(given, method or "", write)
     with progress_bar() as progress:
