@@ -1,11 +1,13 @@
 """The queue in order, and how far people have come with it."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
-from itertools import accumulate, islice
 from math import fsum
+
+import numpy as np
+from jaxtyping import Float64, Int64
 
 from clerp.ledger.decision import Verdict
 from clerp.ledger.review_reads import QueueEntry, StandingEntry
@@ -36,6 +38,11 @@ class QueueOrder:
         return fsum(entry.share * (1 - entry.uncertainty) for entry in self.entries)
 
     @cached_property
+    def worth(self) -> Float64[np.ndarray, " entry"]:
+        """Influence that a name beyond doubt would add, of each feature."""
+        return np.array([e.share * e.uncertainty for e in self.entries], dtype=np.float64)
+
+    @cached_property
     def n_within(self) -> int:
         """How many features have to be judged until names cover what they should.
 
@@ -44,34 +51,9 @@ class QueueOrder:
         if self.total <= 0:
             return len(self.entries)
         missing = self.cover * self.total - self.covered
-        added = accumulate(entry.share * entry.uncertainty for entry in self.entries)
         # Sums of floats: the last feature may fall short of the whole by an ulp.
-        reached = (n for n, sum_ in enumerate(added, 1) if sum_ >= missing - 1e-9)
-        return 0 if missing <= 0 else next(reached, len(self.entries))
-
-    def list_within(self) -> Iterator[str]:
-        """List the features that have to be judged, in order."""
-        return (entry.item for entry in islice(self.entries, self.n_within))
-
-    def is_within(self, item: str) -> bool:
-        """Say whether a feature has to be judged."""
-        return self.places.get(item, self.n_within) < self.n_within
-
-    def measure_covered(self, named: Iterable[str]) -> float | None:
-        """Return the part of influence, 0 to 1, that goes through names beyond doubt.
-
-        Args:
-            named: Features that people named; of all others clerp's labels count as far as they
-                are certain.
-
-        Returns:
-            None without influence.
-        """
-        if self.total <= 0:
-            return None
-        places = (self.places[item] for item in named if item in self.places)
-        chosen = (self.entries[place] for place in places)
-        return (self.covered + fsum(e.share * e.uncertainty for e in chosen)) / self.total
+        n_short = int((np.cumsum(self.worth) < missing - 1e-9).sum())
+        return 0 if missing <= 0 else min(n_short + 1, len(self.entries))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +92,20 @@ class Judged:
         self._by_role = by_role
         self._states: dict[str, _State] = {}
 
-    def update(self, standings: Iterable[StandingEntry], verdicts: Mapping[str, Verdict]) -> None:
-        """Take in what changed: all standings and verdicts on the features that did."""
+    def update(
+        self, standings: Iterable[StandingEntry], verdicts: Mapping[str, Verdict]
+    ) -> Collection[str]:
+        """Take in what changed: all standings and verdicts on the features that did.
+
+        Returns:
+            Those features.
+        """
         changed: defaultdict[str, list[StandingEntry]] = defaultdict(list)
         for standing in standings:
             changed[standing.item].append(standing)
         for item, of_item in changed.items():
             self._states[item] = self._summarize(of_item, verdicts.get(item))
+        return changed.keys()
 
     def has_own(self, item: str) -> bool:
         """Say whether this person has judged a feature."""
@@ -134,16 +123,15 @@ class Judged:
         """Say whether this person's judgement of a feature is not wanted any more."""
         state = self._find(item)
         # Under earlier terms more may have been wanted than are now.
-        is_full = state.is_decided and state.n_judges >= terms.count_wanted(item)
-        return state.is_own or is_full
+        return state.is_own or (state.is_decided and state.n_judges >= terms.count_wanted(item))
 
-    def list_touched(self) -> Iterator[str]:
+    def is_named(self, item: str) -> bool:
+        """Say whether people agreed on the name of a feature."""
+        return self._find(item).is_named
+
+    def list_touched(self) -> Collection[str]:
         """List the features about which anybody decided anything."""
-        return iter(self._states)
-
-    def list_named(self) -> Iterator[str]:
-        """List the features whose name people agreed on."""
-        return (item for item, state in self._states.items() if state.is_named)
+        return self._states.keys()
 
     def _find(self, item: str) -> _State:
         return self._states.get(item, _UNTOUCHED)
@@ -163,3 +151,60 @@ class Judged:
 
     def _is_done(self, standing: StandingEntry) -> bool:
         return bool(standing.role if self._by_role else standing.judgement)
+
+
+class QueueProgress:
+    """How far one person has come with the queue.
+
+    A page asks for it again after every decision, so that only what changed is looked at.
+
+    Args:
+        order: The queue.
+        judged: What was decided.
+        terms: By which features are finished.
+    """
+
+    def __init__(self, order: QueueOrder, judged: Judged, terms: ReviewTerms) -> None:
+        self.terms = terms
+        self.order = order
+        self._judged = judged
+        self._finished = np.zeros(len(order.entries), dtype=np.bool_)
+        self._named = np.zeros(len(order.entries), dtype=np.bool_)
+        self.update(judged.list_touched())
+
+    def update(self, changed: Iterable[str]) -> None:
+        """Look again at features about which something was decided."""
+        for item in changed:
+            place = self.order.places.get(item)
+            if place is not None:
+                self._finished[place] = self._judged.is_finished(item, self.terms)
+                self._named[place] = self._judged.is_named(item)
+
+    @property
+    def n_open(self) -> int:
+        """How many features wait for this person, of those that have to be judged."""
+        return int(self._list_open_places().size)
+
+    @property
+    def share_named(self) -> float | None:
+        """Part of influence, 0 to 1, that goes through names beyond doubt; None without influence.
+
+        Of features that nobody named clerp's labels count as far as they are certain.
+        """
+        if self.order.total <= 0:
+            return None
+        added = float(self.order.worth[self._named].sum())
+        return (self.order.covered + added) / self.order.total
+
+    def list_open(self) -> Iterator[str]:
+        """List the features that wait for this person, in order."""
+        places: list[int] = self._list_open_places().tolist()
+        return (self.order.entries[place].item for place in places)
+
+    def is_open(self, item: str) -> bool:
+        """Say whether a feature waits for this person."""
+        place = self.order.places.get(item, self.order.n_within)
+        return place < self.order.n_within and not self._finished[place]
+
+    def _list_open_places(self) -> Int64[np.ndarray, " place"]:
+        return np.flatnonzero(~self._finished[: self.order.n_within])

@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -28,7 +28,7 @@ from clerp.ledger.terms import ReviewTerms
 from clerp.review.agreement import RoleAgreement, measure_agreement
 from clerp.review.item import DisputedItem, ListedItem, Place, ReviewItem, Sight
 from clerp.review.names import NamesInUse
-from clerp.review.order import Judged, QueueOrder
+from clerp.review.order import Judged, QueueOrder, QueueProgress
 from clerp.review.reading import build_item
 from clerp.router import Role
 
@@ -79,8 +79,7 @@ class ReviewSession:
         self._terms = ReviewTerms()
         self._order = QueueOrder((), choice.cover)
         self._judged = Judged(choice.annotator, by_role=choice.task == "roles")
-        self._n_open = 0
-        self._share_named: float | None = None
+        self._progress = QueueProgress(self._order, self._judged, self._terms)
         self._proposals_seen: set[str] = set()
         self._names = NamesInUse(())
         self._names_until = -inf
@@ -126,11 +125,11 @@ class ReviewSession:
         def put_off(item: str) -> tuple[bool, bool]:
             return item in held, self._judged.is_skipped(item)
 
-        waiting = (item for item in self._list_open() if item != after)
+        waiting = (item for item in self._progress.list_open() if item != after)
         # Nearly always the first: of a long queue no more is looked at.
         best = next((item for item in waiting if put_off(item) == (False, False)), None)
-        others = (item for item in self._list_open() if item != after)
-        last = after if after is not None and self._is_open(after) else None
+        others = (item for item in self._progress.list_open() if item != after)
+        last = after if after is not None and self._progress.is_open(after) else None
         return best or min(others, key=put_off, default=last)
 
     def find_neighbour(self, item: str, step: int) -> str | None:
@@ -171,12 +170,13 @@ class ReviewSession:
         with self._ledger.reading_review() as reads:
             self._refresh(reads)
         pace = median(self._paces) if self._paces else None
+        n_open = self._progress.n_open
         return Place(
             position=self._order.places.get(item, -1) + 1,
             n_items=self._order.n_within,
-            n_judged=self._order.n_within - self._n_open,
-            share_named=self._share_named,
-            seconds_left=None if pace is None else pace * self._n_open,
+            n_judged=self._order.n_within - n_open,
+            share_named=self._progress.share_named,
+            seconds_left=None if pace is None else pace * n_open,
         )
 
     def decide(
@@ -346,14 +346,15 @@ class ReviewSession:
             entries = reads.list_entries(self.choice.wanted)
             self._order = QueueOrder(tuple(entries), self.choice.cover)
         since = known.get("decisions", 0)
-        self._judged.update(reads.list_standings(since=since), reads.list_verdicts_by_item(since))
+        standings, verdicts = reads.list_standings(since=since), reads.list_verdicts_by_item(since)
+        changed = self._judged.update(standings, verdicts)
+        if (self._progress.order, self._progress.terms) != (self._order, terms):
+            self._progress = QueueProgress(self._order, self._judged, terms)
+        else:
+            self._progress.update(changed)
         # Of what was judged it does not matter any more: the rest is few, however long the queue.
         seen = self._proposals_seen
         self._proposals_seen = {item for item in seen if not self._judged.ever_judged(item)}
-        touched = filter(self._order.is_within, self._judged.list_touched())
-        n_finished = sum(self._judged.is_finished(item, terms) for item in touched)
-        self._n_open = self._order.n_within - n_finished
-        self._share_named = self._order.measure_covered(self._judged.list_named())
         self._paces = reads.list_paces(self.annotator, _N_PACES)
         self._counts = counts
 
@@ -411,14 +412,6 @@ class ReviewSession:
     def _is_of_others(self, verdict: Verdict | None) -> bool:
         # While too few have judged, who changes her mind settles nothing.
         return verdict is not None and set(verdict.annotators) != {self.annotator}
-
-    def _list_open(self) -> Iterator[str]:
-        """List the features that wait for this person, in order."""
-        judged, terms = self._judged, self._terms
-        return (i for i in self._order.list_within() if not judged.is_finished(i, terms))
-
-    def _is_open(self, item: str) -> bool:
-        return self._order.is_within(item) and not self._judged.is_finished(item, self._terms)
 
     def _pair(self, reads: ReviewReads, items: Sequence[str]) -> list[tuple[str, QueueItem]]:
         return [(hash_key(row.key), row) for row in reads.find_items(items)]

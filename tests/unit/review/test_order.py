@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from clerp.ledger.decision import Judgement, Verdict
 from clerp.ledger.review_reads import QueueEntry, StandingEntry
 from clerp.ledger.terms import ReviewTerms
-from clerp.review.order import Judged, QueueOrder
+from clerp.review.order import Judged, QueueOrder, QueueProgress
 
 
 def order(*entries: tuple[float, float], cover: float) -> QueueOrder:
@@ -55,22 +55,6 @@ def test_the_overlap_is_the_same_for_everybody_and_of_the_size_asked_for():
     assert all(ReviewTerms(1.0).is_shared(item) for item in items)
 
 
-def test_names_count_for_what_they_add_and_only_in_this_queue():
-    found = order((0.5, 1.0), (0.3, 0.5), (0.2, 0.0), cover=1.0)
-    assert found.measure_covered([]) == pytest.approx(0.35)
-    named = [found.entries[1].item, "f" * 64]
-    assert found.measure_covered(named) == pytest.approx(0.5)
-    assert found.measure_covered(e.item for e in found.entries) == pytest.approx(1.0)
-    assert order((0.0, 1.0), cover=1.0).measure_covered([]) is None
-
-
-def test_only_what_is_before_the_stop_line_is_within():
-    found = order((0.5, 1.0), (0.3, 1.0), (0.2, 1.0), cover=0.8)
-    items = [entry.item for entry in found.entries]
-    assert list(found.list_within()) == items[:2]
-    assert [found.is_within(item) for item in (*items, "f" * 64)] == [True, True, False, False]
-
-
 def stand(
     annotator: str,
     item: str = "a",
@@ -96,7 +80,7 @@ def test_a_feature_is_finished_by_oneself_or_by_as_many_as_are_wanted():
     judged.update([stand("ada", item="b", judgement="reject")], {})
     assert judged.is_finished("b", both)
     assert (judged.has_own("a"), judged.has_own("b")) == (False, True)
-    assert list(judged.list_named()) == ["a"]
+    assert [judged.is_named(item) for item in "ab"] == [True, False]
     assert not judged.is_finished("never touched", ReviewTerms())
 
 
@@ -110,7 +94,7 @@ def test_what_is_taken_back_is_open_again_and_was_judged_all_the_same():
         True,
     )
     assert not judged.is_finished("a", ReviewTerms())
-    assert list(judged.list_named()) == []
+    assert not judged.is_named("a")
     assert list(judged.list_touched()) == ["a"]
 
 
@@ -120,3 +104,54 @@ def test_where_roles_are_asked_for_a_name_does_not_count():
     assert not judged.has_own("a")
     judged.update([stand("ada", judgement="edit", role="input")], {})
     assert judged.has_own("a")
+
+
+def follow(found: QueueOrder, judged: Judged) -> QueueProgress:
+    return QueueProgress(found, judged, ReviewTerms())
+
+
+def test_names_count_for_what_they_add_and_only_in_this_queue():
+    found = order((0.5, 1.0), (0.3, 0.5), (0.2, 0.0), cover=1.0)
+    judged = Judged("ada", by_role=False)
+    progress = follow(found, judged)
+    assert progress.share_named == pytest.approx(0.35)
+    named = Verdict("agreed", "Texas", "", ("ada",))
+    for item, share in ((found.entries[1].item, 0.5), ("f" * 64, 0.5), (found.entries[0].item, 1)):
+        progress.update(judged.update([stand("ada", item, "edit")], {item: named}))
+        assert progress.share_named == pytest.approx(share)
+    assert follow(order((0.0, 1.0), cover=1.0), judged).share_named is None
+
+
+def test_only_what_is_before_the_stop_line_is_open():
+    found = order((0.5, 1.0), (0.3, 1.0), (0.2, 1.0), cover=0.8)
+    items = [entry.item for entry in found.entries]
+    judged = Judged("ada", by_role=False)
+    progress = follow(found, judged)
+    assert (list(progress.list_open()), progress.n_open) == (items[:2], 2)
+    assert [progress.is_open(item) for item in (*items, "f" * 64)] == [True, True, False, False]
+    for item in (items[0], items[2]):
+        progress.update(judged.update([stand("ada", item, "reject")], {}))
+    assert (list(progress.list_open()), progress.n_open) == ([items[1]], 1)
+    assert not progress.is_open(items[0])
+    # Taken back.
+    progress.update(judged.update([stand("ada", items[0])], {}))
+    assert list(progress.list_open()) == items[:2]
+
+
+@given(st.lists(st.tuples(st.integers(0, 7), st.sampled_from(("", "edit", "reject"))), max_size=30))
+def test_progress_is_the_same_step_by_step_and_at_once(steps: list[tuple[int, Judgement]]):
+    found = order(*((0.1 * n, 0.9) for n in range(1, 7)), cover=0.9)
+    items = [entry.item for entry in found.entries] + ["e" * 64, "f" * 64]
+    judged = Judged("ada", by_role=False)
+    progress = follow(found, judged)
+    for n, judgement in steps:
+        verdict = Verdict("agreed", "x" if judgement == "edit" else "", "", ("ada",))
+        changed = judged.update(
+            [stand("ada", items[n], judgement)], {items[n]: verdict} if judgement else {}
+        )
+        progress.update(changed)
+    whole = follow(found, judged)
+    assert list(progress.list_open()) == list(whole.list_open())
+    assert progress.share_named == whole.share_named
+    waiting = [i for i in items[: found.n_within] if not judged.has_own(i)]
+    assert list(progress.list_open()) == waiting
