@@ -12,6 +12,7 @@ from clerp.config import Settings
 from clerp.errors import NotAvailableError, UsageError, VerbalizerError
 from clerp.feature import FeatureId
 from clerp.graph import AttributionGraph
+from clerp.origins.same_set import name_graph_set
 from clerp.plugins import Verbalizer, find, is_registered
 from clerp.targets.neuronpedia import name_model
 from clerp.verbalizers import ModelClaim, PairIdentity, Passage, Sampling
@@ -142,4 +143,5 @@ def claim_model(graph: AttributionGraph, given: str | None = None) -> ModelClaim
     except UsageError:
         model = given or graph.scan.partition("@")[0]
     transcoders = graph.transcoder_identity
-    return ModelClaim(model, transcoders.name, transcoders.revision or "")
+    name = name_graph_set(graph.metadata, model)
+    return ModelClaim(model, transcoders.name, transcoders.revision or "", name)

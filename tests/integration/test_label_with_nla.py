@@ -106,7 +106,9 @@ def test_peaks_are_run_again_where_transcoders_are_named(
     told = label_with_nla(run, "first.json", *named)
     assert told.code == 0, told.err
     spoken = read(place, "first.json")["metadata"]["clerp"]["features"][FIRST]["verbalization"]
-    assert spoken["notes"] == [f"0.0 was left out: {OFF}"]
+    left_out, unknown = spoken["notes"]
+    assert left_out == f"0.0 was left out: {OFF}"
+    assert "set is what the graph was made with: the graph does not name its own" in unknown
     assert "0.0" not in {said["input_id"] for said in spoken["said"]}
     assert spoken["details"]["transcoders"] == "set@111111111111"
     assert "lovelace" not in (place / "first.json").read_text()
@@ -125,7 +127,7 @@ def test_transcoders_of_another_graph_are_not_run_and_leave_the_run_unfinished(
     document["metadata"]["scan"] = "org/mine"
     write_graph(place / "graph.json", document)
     pair = put(RerunningVerbalizer(set_name="org/another"), monkeypatch)
-    told = label_with_nla(run, "said.json", "--nla-transcoders", "org/set", "--nla-model", MODEL)
+    told = label_with_nla(run, "said.json", "--nla-transcoders", "sets", "--nla-model", MODEL)
     assert told.code == 2
     assert not [asked for asked in pair.asked if asked.startswith("confirm")]
     why = "these are the transcoders org/another, and the graph was made with org/mine"

@@ -17,10 +17,13 @@ from clerp.nla import (
     open_verbalizer,
     tell_setting,
 )
+from clerp.origins.same_set import name_set
 from clerp.plugins import VectorVerbalizer
 from clerp.verbalizers import ModelClaim, Sampling
 from clerp.verbalizers.features import Rerunning
 from clerp.verbalizers.recording import Referenced
+
+CLT = "mntss/clt-gemma-2-2b-2.5M"
 
 
 @pytest.mark.parametrize(
@@ -157,20 +160,22 @@ def raise_if_called(*_: str) -> None:
 
 def test_a_graph_claims_the_model_that_its_transcoders_are_of():
     document = build_graph()
-    document["metadata"]["scan"] = "mntss/clt-gemma-2-2b-2.5M@abc"
+    document["metadata"]["scan"] = f"{CLT}@abc"
     claim = claim_model(read_graph(document))
-    assert claim == ModelClaim("gemma-2-2b", "mntss/clt-gemma-2-2b-2.5M", "abc")
+    assert claim == ModelClaim("gemma-2-2b", CLT, "abc", name_set(f"{CLT}@abc"))
 
 
 def test_of_a_graph_that_does_not_tell_the_user_says_the_model():
     document = build_graph()
     document["metadata"]["scan"] = "org/own-transcoders@abc"
     graph = read_graph(document)
-    assert claim_model(graph, "org/model") == ModelClaim("org/model", "org/own-transcoders", "abc")
+    assert claim_model(graph, "org/model") == ModelClaim(
+        "org/model", "org/own-transcoders", "abc", name_set("org/own-transcoders@abc")
+    )
     assert claim_model(graph).model == "org/own-transcoders"
 
 
 def test_the_graphs_own_word_counts_more_than_the_users():
     document = build_graph()
-    document["metadata"]["scan"] = "mntss/clt-gemma-2-2b-2.5M"
+    document["metadata"]["scan"] = CLT
     assert claim_model(read_graph(document), "org/model").model == "gemma-2-2b"

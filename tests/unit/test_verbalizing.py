@@ -332,7 +332,7 @@ async def test_examples_that_do_not_hold_are_left_out_and_the_held_out_ones_stay
     held_out = list_held_out(evidence)
     off = {example.id for example in evidence.top[::2]}
     assert off & set(held_out)
-    settings = SETTINGS.model_copy(update={"nla_examples": 20, "nla_transcoders": "org/set"})
+    settings = SETTINGS.model_copy(update={"nla_examples": 20, "nla_transcoders": OWN})
     told = await ask(ledger, RerunningVerbalizer(off=off, set_name=OWN), settings, pool=pool)
     said = told[FIRST].verbalization
     assert said is not None
@@ -346,7 +346,7 @@ async def test_examples_that_do_not_hold_are_left_out_and_the_held_out_ones_stay
 
 
 async def test_peaks_are_run_again_once_and_offline_by_nobody(ledger: Ledger):
-    settings = SETTINGS.model_copy(update={"nla_transcoders": "org/set"})
+    settings = SETTINGS.model_copy(update={"nla_transcoders": OWN})
     told = await ask(ledger, RerunningVerbalizer(off=["0.1"], set_name=OWN), settings)
     again, silent = (RerunningVerbalizer(set_name=OWN) for _ in range(2))
     assert await ask(ledger, again, settings) == told
@@ -356,7 +356,7 @@ async def test_peaks_are_run_again_once_and_offline_by_nobody(ledger: Ledger):
 
 
 async def test_a_set_that_cannot_be_read_costs_the_check_of_peaks_alone(ledger: Ledger):
-    settings = SETTINGS.model_copy(update={"nla_transcoders": "org/set"})
+    settings = SETTINGS.model_copy(update={"nla_transcoders": OWN})
     fault = InputError("the file is cut off", where="/home/ada/rows", remedy="Fetch it again")
     told = await ask(ledger, RerunningVerbalizer(open_fault=fault), settings)
     for feature in (FIRST, THIRD):

@@ -15,6 +15,7 @@ from clerp_circuit_tracer.collect.transcoders import (
     load_transcoders,
     name_scan,
     read_directions,
+    read_set_name,
 )
 
 from .model_makers import HOOKS, SCAN, Architecture, make_transcoders, save_transcoders
@@ -40,7 +41,7 @@ def test_a_folder_with_a_configuration_is_loaded(
 
     kind = CrossLayerTranscoder if architecture == "cross" else TranscoderSet
     assert isinstance(loaded, kind)
-    assert name_scan(loaded) == SCAN
+    assert name_scan(loaded) == read_set_name(tmp_path / "set", loaded) == SCAN
     assert (loaded.feature_input_hook, loaded.feature_output_hook) == (HOOKS.input, HOOKS.output)
     inputs = torch.randn(5, 32)
     torch.testing.assert_close(loaded.encode_layer(inputs, 1), made.encode_layer(inputs, 1))
@@ -67,7 +68,10 @@ def test_a_folder_without_a_name_of_its_own_is_called_as_it_is_on_disk(
         path.write_text(path.read_text().replace(f"scan: {SCAN}\n", ""))
     monkeypatch.chdir(folder)
 
-    assert name_scan(_load(".", None if config else HOOKS)) == "mine"
+    loaded = _load(".", None if config else HOOKS)
+    assert name_scan(loaded) == "mine"
+    # Another machine may call the folder otherwise: it is no name of the set.
+    assert read_set_name(".", loaded) == ""
 
 
 @pytest.mark.parametrize("promoted_from", ["summed", "per layer", None])

@@ -10,6 +10,7 @@ import numpy as np
 from clerp.evidence import FeatureEvidence
 from clerp.feature import FeatureId
 from clerp.ledger import open_ledger
+from clerp.origins.same_set import name_set
 from clerp.plugins import Verbalizer
 from clerp.testing import make_evidence
 from clerp.testing.fake_verbalizer import MODEL, WORDS
@@ -19,7 +20,7 @@ from clerp.verbalizers.outcome import FeatureVerbalization
 from clerp.verbalizers.recording import open_calls
 from clerp_nla.backends.recording import write_recording
 
-CLAIM = ModelClaim(MODEL, "a-set")
+CLAIM = ModelClaim(MODEL, "a-set", set_name=name_set("a-set"))
 PEAK, N_TOKENS = 14, 24
 
 

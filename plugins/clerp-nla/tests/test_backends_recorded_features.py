@@ -86,6 +86,19 @@ async def test_a_feature_that_the_transcoders_lacked_is_lacking(tmp_path: Path):
     assert dict(opened.found.lacking) == {FEATURES[2]: "not trained"}
 
 
+async def test_of_a_feature_that_nobody_asked_about_the_recording_says_nothing(tmp_path: Path):
+    class Sparing(Local):
+        def open_features(self, transcoders: str, features: Sequence[FeatureId]) -> Opened:
+            return Opened(FoundFeatures("", {FEATURES[0]: "rows"}, {}))
+
+    file = tmp_path / "run.jsonl"
+    await drive(Sparing(), file, transcoders=SET)
+    found = recall(file).open_features(SET, FEATURES).found
+    assert (set(found.names), dict(found.lacking)) == ({FEATURES[0]}, {})
+    replayed = await drive(recall(file), transcoders=SET)
+    assert "nobody says which rows" in str(replayed[FEATURES[1]].details["unfinished"])
+
+
 async def test_rows_are_those_that_the_name_stood_for_last(tmp_path: Path):
     ledger, file = str(tmp_path / "clerp.db"), tmp_path / "run.jsonl"
     await drive(Local(), ledger=ledger, transcoders=SET)

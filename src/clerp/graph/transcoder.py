@@ -32,9 +32,17 @@ def identify_transcoders(metadata: MetadataShape) -> TranscoderIdentity:
     every process, when the set is a list.
     """
     name = _name_set(metadata)
+    if is_path(name):
+        return TranscoderIdentity(_drop_folders(name), None, is_local=True)
     base, _, revision = name.partition("@")
-    is_local = not base or base.startswith("custom-") or _LOCAL.match(base) is not None
-    return TranscoderIdentity(drop_folders(base), revision or None, is_local)
+    is_local = not base or base.startswith("custom-")
+    # A folder of a repository is spelled in one way.
+    return TranscoderIdentity(base.replace("//", "/"), revision or None, is_local)
+
+
+def is_path(name: str) -> bool:
+    """Say whether the name of a set is a place on one machine."""
+    return _LOCAL.match(name) is not None
 
 
 def _name_set(metadata: MetadataShape) -> str:
@@ -61,8 +69,6 @@ def _name_list(transcoders: tuple[str, ...]) -> str:
     return f"custom-{hashlib.sha256(msgspec.json.encode(transcoders)).hexdigest()[:16]}"
 
 
-def drop_folders(name: str) -> str:
-    """Keep a machine's folders out of the name of a set, and spell folders of a repo in one way."""
-    if _LOCAL.match(name) is None:
-        return name.replace("//", "/")
+def _drop_folders(name: str) -> str:
+    """Keep a machine's folders out of outputs."""
     return PureWindowsPath(PurePosixPath(name).name).name

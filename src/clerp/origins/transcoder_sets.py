@@ -44,6 +44,21 @@ def look_up_old_scan(scan: str) -> list[str]:
     return []
 
 
+def list_sources(source: str) -> list[str]:
+    """Return all sources of the public set that has this one; none for an unknown one.
+
+    Args:
+        source: `NAME:ARGUMENT`, without revision.
+    """
+    return [
+        kept.format(name=name, revision="")
+        for entry in read_table()
+        if source in entry.sources
+        for name in entry.names
+        for kept in entry.sources
+    ]
+
+
 @cache
 def read_table() -> tuple[TranscoderSet, ...]:
     """Read the table."""

@@ -8,7 +8,7 @@ that without asking anybody their answers are found.
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Protocol, runtime_checkable
 
@@ -17,13 +17,12 @@ from jaxtyping import Float32
 
 from clerp.errors import ClerpError, UsageError, VerbalizerError
 from clerp.feature import FeatureId
-from clerp.graph.transcoder import drop_folders
 from clerp.ledger import Answer
-from clerp.origins.same_set import compare_sets
+from clerp.origins.same_set import SetName, compare_sets, name_set
 from clerp.verbalizers import stored
 from clerp.verbalizers.answers import Answers, blame, check_count, read_found, refuse
 from clerp.verbalizers.found import recall_found, record_found
-from clerp.verbalizers.stored import Storage
+from clerp.verbalizers.stored import Storage, clean_reason
 from clerp.verbalizers.verbalization import (
     FoundFeatures,
     Missed,
@@ -117,9 +116,8 @@ class RecordedFeatures:
         """
         name = self.found.names.get(feature)
         if name is None:
-            lack = self.found.lacking.get(feature)
-            fault = refuse() if lack is None else VerbalizerError(lack)
-            return [fault] * len(passages)
+            lack = self._tell_lack(feature)
+            return [VerbalizerError(lack) if lack else refuse()] * len(passages)
         storage = Storage(self.pair)
         keys = [storage.make_confirm_key(name, feature, passage) for passage in passages]
 
@@ -148,7 +146,7 @@ class RecordedFeatures:
         """
         name = self.found.names.get(feature)
         if name is None:
-            return self.found.lacking.get(feature) or refuse()
+            return self._tell_lack(feature) or refuse()
         storage = Storage(self.pair)
         key = storage.make_rows_key(name, feature)
 
@@ -162,6 +160,11 @@ class RecordedFeatures:
     def _open(self) -> OpenedFeatures:
         assert self.opened is not None  # who may ask has opened them
         return self.opened
+
+    def _tell_lack(self, feature: FeatureId) -> str:
+        """Say why the set has no such feature; nothing where nobody may be asked."""
+        unknown = f"nobody says which rows {feature} has" if self.opened else ""
+        return self.found.lacking.get(feature, unknown)
 
 
 @asynccontextmanager
@@ -192,9 +195,12 @@ async def open_features(
         LedgerError: The ledger failed.
     """
     place = forget_folder(transcoders)
+    if answers.may_ask and place == transcoders:
+        # Before anything is read: of a repository the name is known.
+        _refuse_others(claim, name_set(place), place)
     opened = await _open(verbalizer, transcoders, features) if answers.may_ask else None
-    found = recall_found(pair, answers, place) if opened is None else _take(opened, features)
-    note = _check_set(claim, found, place)
+    found = _clean(opened.found) if opened else recall_found(pair, claim, answers, place)
+    note = _check_set(claim, name_set(found.set_name), place)
     if opened is not None:
         record_found(pair, answers, place, found)
     try:
@@ -226,26 +232,39 @@ async def _open(
     return opened
 
 
-def _take(opened: OpenedFeatures, features: Sequence[FeatureId]) -> FoundFeatures:
-    found = opened.found
-    unknown = {f for f in features if f not in found.names and f not in found.lacking}
-    lacking = {f: f"nobody says which rows {f} has" for f in unknown} | dict(found.lacking)
-    # A set on this machine may be called by its folder.
-    return replace(found, set_name=drop_folders(found.set_name), lacking=lacking)
+def _clean(found: FoundFeatures) -> FoundFeatures:
+    """Return it as the ledger keeps it; a folder's name is no name of a set."""
+    return FoundFeatures(
+        name_set(clean_reason(found.set_name)).text,
+        found.names,
+        {feature: clean_reason(why) for feature, why in found.lacking.items()},
+    )
 
 
-def _check_set(claim: ModelClaim, found: FoundFeatures, place: str) -> str:
+def _check_set(claim: ModelClaim, given: SetName, place: str) -> str:
     """Say why nobody knows that a set is the graph's; nothing where it is."""
-    graph = f"{claim.transcoders}@{claim.revision}" if claim.revision else claim.transcoders
-    is_same = compare_sets(graph, found.set_name, model=claim.model)
-    if is_same is False:
+    _refuse_others(claim, given, place)
+    graph = claim.set_name
+    if compare_sets(graph, given):
+        return ""
+    called = (
+        f"these call themselves {given.text!r}"
+        if given.text
+        else "what these are called is not known"
+    )
+    made = (
+        f"the graph calls its own {graph.text!r}"
+        if graph.text
+        else "the graph does not name its own"
+    )
+    return f"nobody can say whether {place} is what the graph was made with: {made}, {called}"
+
+
+def _refuse_others(claim: ModelClaim, given: SetName, place: str) -> None:
+    if compare_sets(claim.set_name, given) is False:
         raise UsageError(
-            f"these are the transcoders {found.set_name}, and the graph was made with {graph}",
+            f"these are the transcoders {given.text}, and the graph was made with "
+            f"{claim.set_name.text}",
             where=place,
             remedy="Name the transcoders that the graph was made with",
         )
-    if is_same:
-        return ""
-    called = f"these call themselves {found.set_name!r}" if found.set_name else "these have no name"
-    made = f"the graph's are called {graph!r}" if graph else "the graph does not name its own"
-    return f"nobody can say whether {place} is what the graph was made with: {made}, {called}"

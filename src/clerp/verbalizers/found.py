@@ -7,10 +7,11 @@ been several, and then nobody knows which rows were meant.
 from collections.abc import Sequence
 from functools import reduce
 
+from clerp.origins.same_set import compare_sets, name_set
 from clerp.verbalizers import stored
 from clerp.verbalizers.answers import Answers, list_numbered
 from clerp.verbalizers.stored import Storage
-from clerp.verbalizers.verbalization import FoundFeatures, PairIdentity
+from clerp.verbalizers.verbalization import FoundFeatures, ModelClaim, PairIdentity
 
 _NOTHING = FoundFeatures("", {}, {})
 
@@ -28,23 +29,34 @@ def record_found(pair: PairIdentity, answers: Answers, place: str, found: FoundF
         LedgerError: The ledger failed.
     """
     known = _list_found(pair, answers, place)
-    while _is_new(new := _drop_known(found, known), known):
-        storage = Storage(pair)
-        key = storage.make_names_key(place, len(known))
-        # Another run may have taken the number meanwhile: what it wrote stays there.
-        kept = answers.ledger.record_answer(storage.keep_found(key, new))
+    storage = Storage(pair)
+    while (new := _drop_known(found, known)) != _NOTHING:
+        answer = storage.keep_found(storage.make_names_key(place, len(known)), new)
+        kept = answers.ledger.record_answer(answer)
         answers.used[kept.key] = kept
+        if kept.parsed == answer.parsed:
+            return
+        # Another run has taken the number meanwhile: what it wrote stays there.
         known.append(stored.read_features(kept))
 
 
-def recall_found(pair: PairIdentity, answers: Answers, place: str) -> FoundFeatures:
+def recall_found(
+    pair: PairIdentity, claim: ModelClaim, answers: Answers, place: str
+) -> FoundFeatures:
     """Return what was found of features that were never found to be others.
+
+    What was found of sets that are not the graph's is left out; where it is not known which of
+    several is meant, there is nothing.
 
     Raises:
         LedgerError: The ledger failed.
         VerbalizerError: What is on record is something else.
     """
-    known = _list_found(pair, answers, place)
+    known = [
+        found
+        for found in _list_found(pair, answers, place)
+        if compare_sets(claim.set_name, name_set(found.set_name)) is not False
+    ]
     if len({found.set_name for found in known} - {""}) > 1:
         return _NOTHING
     last = merge_found(known)
@@ -81,14 +93,9 @@ def _list_found(pair: PairIdentity, answers: Answers, place: str) -> list[FoundF
 
 
 def _drop_known(found: FoundFeatures, known: Sequence[FoundFeatures]) -> FoundFeatures:
+    """Return what is new of features, with the name of the set; nothing where nothing is."""
     last = merge_found(known)
-    return FoundFeatures(
-        found.set_name,
-        {f: name for f, name in found.names.items() if last.names.get(f) != name},
-        {f: why for f, why in found.lacking.items() if last.lacking.get(f) != why},
-    )
-
-
-def _is_new(found: FoundFeatures, known: Sequence[FoundFeatures]) -> bool:
-    names_set_anew = found.set_name not in ("", merge_found(known).set_name)
-    return bool(found.names or found.lacking) or names_set_anew
+    names = {f: name for f, name in found.names.items() if last.names.get(f) != name}
+    lacking = {f: why for f, why in found.lacking.items() if last.lacking.get(f) != why}
+    is_known = not names and not lacking and found.set_name in ("", last.set_name)
+    return _NOTHING if is_known else FoundFeatures(found.set_name, names, lacking)

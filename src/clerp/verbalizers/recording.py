@@ -365,7 +365,12 @@ def _list_checks(verbalizer: Verbalizer, claim: ModelClaim, ledger: Ledger) -> l
 def _make_check_key(verbalizer: Verbalizer, claim: ModelClaim, number: int) -> str:
     nobody = PairIdentity(verbalizer.name, "", "", 0, 0)
     setting = verbalizer.setting if isinstance(verbalizer, Placed) else ""
-    return Storage(nobody).make_key("check", number=number, setting=setting, **asdict(claim))
+    claimed = {
+        "model": claim.model,
+        "transcoders": claim.transcoders,
+        "revision": claim.revision,
+    }
+    return Storage(nobody).make_key("check", number=number, setting=setting, **claimed)
 
 
 def _renumber(ask: Ask, numbers: Sequence[int]) -> Ask:

@@ -167,13 +167,13 @@ class Storage:
     def keep_residual(self, key: str, found: Extraction | Missed) -> Answer:
         """Keep the residual at the end of a passage."""
         if isinstance(found, Missed):
-            return self._make(key, "extract", _Residual("", 0, _clean_reason(found.reason)))
+            return self._make(key, "extract", _Residual("", 0, clean_reason(found.reason)))
         return self._make(key, "extract", _Residual(_pack(found.vector), found.position, ""))
 
     def keep_explanation(self, key: str, found: Explained | Missed, given: Parameters) -> Answer:
         """Keep what a server said of the end of a passage."""
         if isinstance(found, Missed):
-            missed = _Explanation(None, 0, None, None, _clean_reason(found.reason))
+            missed = _Explanation(None, 0, None, None, clean_reason(found.reason))
             return self._make(key, "explain", missed, given)
         said = clean_verbalization(found.verbalization)
         form = _Explanation(said, found.position, found.cosine, found.variance, "")
@@ -187,20 +187,20 @@ class Storage:
         """Keep which rows features were found to have."""
         form = _Found(
             {str(feature): name for feature, name in found.names.items()},
-            {str(feature): _clean_reason(why) for feature, why in found.lacking.items()},
-            _clean_reason(found.set_name),
+            {str(feature): why for feature, why in found.lacking.items()},
+            found.set_name,
         )
         return self._make(key, "features", form)
 
     def keep_confirmed(self, key: str, found: Passage | Missed) -> Answer:
         """Keep whether a feature fires at the end of a passage as it is said to."""
-        reason = _clean_reason(found.reason) if isinstance(found, Missed) else ""
+        reason = clean_reason(found.reason) if isinstance(found, Missed) else ""
         return self._make(key, "confirm", _Confirmed(isinstance(found, Passage), reason))
 
     def keep_rows(self, key: str, found: "Float32[np.ndarray, ' _'] | str") -> Answer:
         """Keep what a feature writes up to the layer of the pair, or why that is undefined."""
         if isinstance(found, str):
-            return self._make(key, "rows", _Rows("", _clean_reason(found)))
+            return self._make(key, "rows", _Rows("", clean_reason(found)))
         return self._make(key, "rows", _Rows(_pack(found), ""))
 
     def keep_ordinary(self, key: str, ordinary: Ordinary) -> Answer:
@@ -343,7 +343,7 @@ def digest(vectors: Float32[np.ndarray, "..."]) -> str:
 
 def clean_verbalization(said: Verbalization) -> Verbalization:
     """Return it without what no file can hold; one that goes on for ever has a fault."""
-    raw, text, fault = _clean(said.raw), _clean(said.text).strip(), _clean_reason(said.fault)
+    raw, text, fault = _clean(said.raw), _clean(said.text).strip(), clean_reason(said.fault)
     if not fault and len(text) > MAX_TEXT_CHARS:
         fault = f"longer than {MAX_TEXT_CHARS:,} characters"
     if not fault and not text:
@@ -355,7 +355,8 @@ def _clean(text: str) -> str:
     return text.encode(errors="replace").decode()
 
 
-def _clean_reason(reason: str) -> str:
+def clean_reason(reason: str) -> str:
+    """Return a line that can be kept: of one line, and not too long."""
     return " ".join(_clean(reason).split())[:MAX_REASON_CHARS]
 
 

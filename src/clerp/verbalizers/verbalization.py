@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from clerp.feature import FeatureId
+from clerp.origins.same_set import SetName
 
 InputKind = Literal["example", "contrast", "decoder"]
 """`example`: the residual at the peak of an activation example; `contrast`: mean of active minus
@@ -101,6 +102,8 @@ class ModelClaim:
     """Name of the transcoder set; empty where the graph has none."""
     revision: str = ""
     """Of the transcoder set."""
+    set_name: SetName = SetName()  # noqa: RUF009 - frozen
+    """What its name means to others; empty where nobody can say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +111,7 @@ class FoundFeatures:
     """Which rows features have in a transcoder set."""
 
     set_name: str
-    """What graphs call the set; empty where it does not say."""
+    """What the set calls itself; empty where it does not say."""
     names: Mapping[FeatureId, str]
     """A digest, for each feature, of all in the set that decides an answer about it."""
     lacking: Mapping[FeatureId, str]

@@ -6,18 +6,18 @@ from typing import Any
 
 import numpy as np
 from tests.rerunning import TRANSCODERS
+from tests.unit.verbalizers.recorded_calls import make_claim
 
 from clerp.evidence import FeatureEvidence
 from clerp.feature import FeatureId
 from clerp.ledger import Ledger
 from clerp.testing import make_evidence
-from clerp.testing.fake_verbalizer import MODEL, WORDS
-from clerp.verbalizers import ModelClaim
+from clerp.testing.fake_verbalizer import WORDS
 from clerp.verbalizers.driving import verbalize_features
 from clerp.verbalizers.outcome import FeatureVerbalization
 from clerp.verbalizers.recording import open_calls
 
-CLAIM = ModelClaim(MODEL, TRANSCODERS)
+CLAIM = make_claim(TRANSCODERS)
 PEAK = 14
 N_TOKENS = 24
 

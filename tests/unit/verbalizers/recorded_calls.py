@@ -5,12 +5,19 @@ from typing import Any
 from tests.rerunning import TRANSCODERS
 
 from clerp.ledger import Ledger
+from clerp.origins.same_set import name_set
 from clerp.testing.fake_verbalizer import MODEL
 from clerp.verbalizers import ModelClaim, PairIdentity
 from clerp.verbalizers.answers import Answers
 from clerp.verbalizers.recording import RecordedCalls
 
-CLAIM = ModelClaim(MODEL, TRANSCODERS)
+
+def make_claim(transcoders: str) -> ModelClaim:
+    """Make what a graph says that was made with some transcoders."""
+    return ModelClaim(MODEL, transcoders, set_name=name_set(transcoders))
+
+
+CLAIM = make_claim(TRANSCODERS)
 
 
 def record(

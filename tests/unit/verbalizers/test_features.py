@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.rerunning import OFF, RerunningVerbalizer
-from tests.unit.verbalizers.recorded_calls import record
+from tests.unit.verbalizers.recorded_calls import make_claim, record
 
 from clerp.errors import InputError, LedgerError, PluginError, UsageError, VerbalizerError
 from clerp.feature import FeatureId
 from clerp.ledger import Ledger, open_ledger
 from clerp.testing import FakePassageVerbalizer, FakeVectorVerbalizer
-from clerp.verbalizers import Extraction, FoundFeatures, Missed, ModelClaim, Passage
+from clerp.verbalizers import Extraction, FoundFeatures, Missed, Passage
 from clerp.verbalizers import found as recorded
 from clerp.verbalizers.answers import MOST_FAULTS
 from clerp.verbalizers.features import forget_folder
@@ -142,52 +142,86 @@ async def test_of_two_runs_at_once_that_find_other_rows_both_are_kept(
     assert all(isinstance(one, VerbalizerError) for one in found)
 
 
-async def test_transcoders_of_another_graph_are_refused_on_the_machine_and_offline(ledger: Ledger):
-    await confirm(record(RerunningVerbalizer(), ledger))
-    for may_ask in (True, False):
-        calls = record(RerunningVerbalizer(), ledger, may_ask=may_ask)
-        calls = replace(calls, claim=ModelClaim("a-model", "org/another"))
-        with pytest.raises(UsageError) as refused:
-            await confirm(calls)
-        assert refused.value.what == (
-            "these are the transcoders org/set, and the graph was made with org/another"
-        )
-        assert refused.value.where == SET
-
-
-async def test_what_was_refused_is_not_on_record(ledger: Ledger):
-    calls = record(RerunningVerbalizer(), ledger)
-    with pytest.raises(UsageError):
-        await confirm(replace(calls, claim=ModelClaim("a-model", "org/another")))
+async def test_transcoders_of_another_graph_are_refused(ledger: Ledger):
+    fake = RerunningVerbalizer(set_name="org/another")
+    calls = record(fake, ledger)
+    with pytest.raises(UsageError) as refused:
+        await confirm(calls, place="/sets/mine")
+    assert refused.value.what == (
+        "these are the transcoders org/another, and the graph was made with org/set"
+    )
+    assert refused.value.where == "mine"
     assert not calls.answers.used
-    [found, *_] = await confirm(record(RerunningVerbalizer(), ledger, may_ask=False))
-    assert isinstance(found, VerbalizerError)
+
+
+async def test_a_repository_of_another_name_is_not_even_opened(ledger: Ledger):
+    fake = RerunningVerbalizer()
+    with pytest.raises(UsageError, match="these are the transcoders org/another"):
+        await confirm(record(fake, ledger), place="org/another")
+    assert fake.opened == []
+
+
+async def test_what_was_found_of_another_set_answers_for_no_graph_but_its_own(ledger: Ledger):
+    for feature, name in ((FIRST, "org/set"), (SECOND, "org/another")):
+        fake = RerunningVerbalizer(set_name=name)
+        calls = record(fake, ledger, make_claim(name))
+        async with calls.open_features("/sets/mine", [feature]) as opened:
+            await opened.confirm(feature, PASSAGES)
+    silent = record(RerunningVerbalizer(), ledger, may_ask=False)
+    assert await confirm(silent, place="/sets/mine") == PASSAGES
+    [found, *_] = await confirm(silent, place="/sets/mine", feature=SECOND)
+    assert "not in the ledger" in str(found)
+    # A graph that does not name its transcoders may mean either.
+    silent = record(RerunningVerbalizer(), ledger, make_claim(""), may_ask=False)
+    [found, *_] = await confirm(silent, place="/sets/mine")
+    assert "not in the ledger" in str(found)
+
+
+async def test_a_set_that_is_given_a_name_later_is_the_same_by_its_rows(ledger: Ledger):
+    for name in ("", "org/set"):
+        await confirm(record(RerunningVerbalizer(set_name=name), ledger))
+    calls = record(RerunningVerbalizer(), ledger, may_ask=False)
+    async with calls.open_features(SET, [FIRST]) as opened:
+        assert opened.note == ""
+        assert await opened.confirm(FIRST, PASSAGES) == PASSAGES
 
 
 @pytest.mark.parametrize(
-    ("graph", "revision", "given", "said"),
+    ("graph", "given", "said"),
     [
-        (SET, "", SET, []),
-        (SET, "1f", SET, []),
-        ("", "", SET, ["the graph does not name its own", "these call themselves 'org/set'"]),
-        (SET, "", "", ["the graph's are called 'org/set'", "these have no name"]),
-        ("mine", "", "/home/ada/hers", ["called 'mine'", "these call themselves 'hers'"]),
-        (SET, "1f", f"{SET}@2e", ["called 'org/set@1f'", "these call themselves 'org/set@2e'"]),
+        (SET, SET, []),
+        (f"{SET}@1f", f"{SET}@1f", []),
+        ("mine", "mine", []),
+        ("", SET, ["the graph does not name its own", "these call themselves 'org/set'"]),
+        (SET, "", ["the graph calls its own 'org/set'", "what these are called is not known"]),
+        ("mine", "/home/ada/mine", ["its own 'mine'", "what these are called is not known"]),
+        (f"{SET}@1f", f"{SET}@2e", ["its own 'org/set@1f'", "themselves 'org/set@2e'"]),
     ],
 )
 @pytest.mark.parametrize("may_ask", [True, False])
 async def test_where_nobody_knows_whose_transcoders_these_are_it_is_noted(
-    ledger: Ledger, graph: str, revision: str, given: str, said: list[str], may_ask: bool
+    ledger: Ledger, graph: str, given: str, said: list[str], may_ask: bool
 ):
-    claim = ModelClaim("a-model", graph, revision)
-    fake = RerunningVerbalizer(set_name=given)
-    async with replace(record(fake, ledger), claim=claim).open_features(SET, [FIRST]):
+    fake, claim = RerunningVerbalizer(set_name=given), make_claim(graph)
+    async with record(fake, ledger, claim).open_features("/sets/mine", [FIRST]):
         pass
-    calls = replace(record(fake, ledger, may_ask=may_ask), claim=claim)
-    async with calls.open_features(SET, [FIRST]) as opened:
+    calls = record(fake, ledger, claim, may_ask=may_ask)
+    async with calls.open_features("/sets/mine", [FIRST]) as opened:
         assert [part in opened.note for part in said] == [True] * len(said)
         assert bool(opened.note) == bool(said)
         assert "ada" not in opened.note
+
+
+@pytest.mark.parametrize(
+    "name", ["my  set", "my\u00a0set", "my set\n", "s" * 501, "  ", "\udcff", "/sets/My  Set"]
+)
+async def test_a_set_of_whatever_name_is_recorded_once(ledger: Ledger, name: str):
+    claim = make_claim("")
+    for _ in range(2):
+        calls = record(RerunningVerbalizer(set_name=name, lacks=[SECOND]), ledger, claim)
+        await confirm(calls, place="/sets/mine")
+        kept = [a for a in calls.answers.used.values() if a.method.endswith("features")]
+        assert len(kept) == 1
 
 
 async def test_what_a_set_lacks_is_known_offline_too(ledger: Ledger):
@@ -199,23 +233,9 @@ async def test_what_a_set_lacks_is_known_offline_too(ledger: Ledger):
     assert told[True][-1] == "2_8 is outside the set"
     # Under the same name a set that has it may lie elsewhere.
     await confirm(record(RerunningVerbalizer(), ledger))
-    [found, *_] = await confirm(
-        record(RerunningVerbalizer(), ledger, may_ask=False), feature=SECOND
-    )
+    calls = record(RerunningVerbalizer(), ledger, may_ask=False)
+    [found, *_] = await confirm(calls, feature=SECOND)
     assert "not in the ledger" in str(found)
-
-
-async def test_two_sets_of_one_name_answer_for_nothing_offline(ledger: Ledger):
-    both = ("org/set", "org/other")
-    for feature, name in zip((FIRST, SECOND), both, strict=True):
-        calls = record(RerunningVerbalizer(set_name=name), ledger)
-        calls = replace(calls, claim=ModelClaim("a-model", name))
-        async with calls.open_features("/sets/mine", [feature]) as opened:
-            await opened.confirm(feature, PASSAGES)
-    for feature in (FIRST, SECOND):
-        silent = record(RerunningVerbalizer(), ledger, may_ask=False)
-        [found, *_] = await confirm(silent, place="/sets/mine", feature=feature)
-        assert isinstance(found, VerbalizerError)
 
 
 async def test_without_a_record_nothing_is_known_offline(ledger: Ledger):

@@ -114,6 +114,18 @@ def read_directions(place: str | Path) -> PromotedFrom | None:
     return _read_config(folder).promoted_from if (folder / CONFIG).is_file() else None
 
 
+def read_set_name(place: str | Path, transcoders: Transcoders) -> str:
+    """Return what a set calls itself; empty for a folder whose configuration does not say.
+
+    Raises:
+        InputError: The configuration is none.
+    """
+    folder = Path(place).expanduser()
+    if not folder.is_dir():
+        return name_scan(transcoders)
+    return _read_config(folder).scan if (folder / CONFIG).is_file() else ""
+
+
 def name_scan(transcoders: Transcoders) -> str:
     """Return what graphs call the set; a list of several sets gets the name of its digest."""
     scan: str | list[str] | None = transcoders.scan

@@ -109,7 +109,7 @@ class RecordedVectors:
         Raises:
             VerbalizerError: They are not on record.
         """
-        return recall_features(self.recording, transcoders, features)
+        return recall_features(self.recording, transcoders)
 
 
 @dataclass(slots=True)

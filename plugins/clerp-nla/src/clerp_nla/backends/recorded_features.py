@@ -1,7 +1,7 @@
 """Features of transcoders that ran beside a pair, as a recording has them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import count, takewhile
 
 import numpy as np
@@ -45,9 +45,7 @@ class RecordedFeatures:
         return stored.read_rows(self.recording.find(key, "feature's rows"))
 
 
-def recall_features(
-    recording: Recording, transcoders: str, features: Sequence[FeatureId]
-) -> RecordedFeatures:
+def recall_features(recording: Recording, transcoders: str) -> RecordedFeatures:
     """Find which rows features had in a set, by the set's name without its folder.
 
     Raises:
@@ -63,6 +61,4 @@ def recall_features(
             where=recording.where,
             remedy="Name those with which it was made",
         )
-    why = "the recording does not have this feature"
-    unknown = {feature: why for feature in features if feature not in found.names}
-    return RecordedFeatures(recording, replace(found, lacking=unknown | dict(found.lacking)))
+    return RecordedFeatures(recording, found)

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from clerp.feature import FeatureId
-from clerp.graph.transcoder import drop_folders
 from clerp.verbalizers import FoundFeatures
 from clerp_nla.inputs.decoder import needing_transcoders
 
@@ -37,8 +36,8 @@ def name_features(place: str, features: Iterable[FeatureId]) -> FoundFeatures:
     with needing_transcoders():
         from clerp_circuit_tracer.collect.transcoders import (
             load_transcoders,
-            name_scan,
             read_directions,
+            read_set_name,
         )
 
     loaded = load_transcoders(place, hooks=None, device=_CPU, dtype=torch.float32)
@@ -50,19 +49,19 @@ def name_features(place: str, features: Iterable[FeatureId]) -> FoundFeatures:
     names: dict[FeatureId, str] = {}
     for layer in sorted({feature.layer for feature in there}):
         names |= _name_layer(loaded, [one for one in there if one.layer == layer], of_set)
-    return FoundFeatures(name_scan(loaded), names, lacking)
+    return FoundFeatures(read_set_name(place, loaded), names, lacking)
 
 
 def _tell_lack(loaded: "Transcoders", feature: FeatureId) -> str:
-    from clerp_circuit_tracer.collect.transcoders import count_features, name_scan
+    from clerp_circuit_tracer.collect.transcoders import count_features
 
     if feature.kind:
         return f"{feature} is an attention feature, which no transcoder has"
     if feature.layer < loaded.n_layers and feature.index < count_features(loaded):
         return ""
     return (
-        f"{feature} is outside {drop_folders(name_scan(loaded))}. Name the transcoders that the "
-        "graph was made with"
+        f"{feature} is outside of {loaded.n_layers} layers of {count_features(loaded)} features. "
+        "Name the transcoders that the graph was made with"
     )
 
 
