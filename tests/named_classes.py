@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from clerp.evidence import ActivationExample, FeatureEvidence
 from clerp.feature import FeatureId
@@ -111,7 +111,7 @@ class Found:
     role: Role = "input"
 
     def draw(self, rng: random.Random, n: int) -> list[Spot]:
-        spots = [spot for spot in _list_spots(self.in_code) if self.belongs(spot)]
+        spots = _sift_spots(self.belongs, self.in_code)
         return _take_in_turn(spots, lambda spot: spot.at.strip().lower(), rng, n)
 
 
@@ -127,7 +127,7 @@ class Ending:
         return (self.ending,)
 
     def draw(self, rng: random.Random, n: int) -> list[Spot]:
-        spots = [spot for spot in _list_spots(in_code=False) if self._ends(spot)]
+        spots = _sift_spots(self._ends, in_code=False)
         taken = _take_in_turn(spots, lambda spot: (spot.before + spot.at).lower(), rng, n)
         return [self._split(spot) for spot in taken]
 
@@ -183,10 +183,9 @@ def make_class(
         promoted: Nothing; pieces of words, as most features of a small model promote; or six
             members (of what follows, where a class has that) among such pieces.
     """
-    chosen, rng = CLASSES[name], random.Random(f"{name} {seed}")
-    n_pure = round(purity * n)
-    spots = [*chosen.draw(rng, n_pure), *_draw_anywhere(rng, n - n_pure)]
-    rng.shuffle(spots)
+    chosen, rng = CLASSES[name], random.Random()
+    spots, state = _draw_spots(name, seed, n, purity)
+    rng.setstate(state)
     blank = make_evidence(
         [spot.tokens for spot in spots],
         promoted=_draw_promoted(chosen.members, promoted, rng),
@@ -194,6 +193,16 @@ def make_class(
     )
     examples = (_make(spot, place, n) for place, spot in enumerate(spots))
     return replace(blank, top=tuple(examples), act_max=float(n))
+
+
+@cache
+def _draw_spots(name: str, seed: int, n: int, purity: float) -> tuple[Sequence[Spot], Any]:
+    """Draw the places of a feature, whatever it promotes; with them the state of what drew."""
+    rng = random.Random(f"{name} {seed}")
+    n_pure = round(purity * n)
+    spots = [*CLASSES[name].draw(rng, n_pure), *_draw_anywhere(rng, n - n_pure)]
+    rng.shuffle(spots)
+    return tuple(spots), rng.getstate()
 
 
 def cut_text(text: str) -> Tokens:
@@ -263,6 +272,11 @@ def _list_inner(tokens: Tokens) -> list[int]:
 def _list_spots(in_code: bool) -> tuple[Spot, ...]:
     texts = _cut_code() if in_code else load_passages().tokens
     return tuple(Spot(tokens, i) for tokens in texts for i in range(_REACH, len(tokens) - _REACH))
+
+
+@cache
+def _sift_spots(belongs: Callable[[Spot], bool], in_code: bool) -> tuple[Spot, ...]:
+    return tuple(spot for spot in _list_spots(in_code) if belongs(spot))
 
 
 def _cut_code() -> Iterator[Tokens]:

@@ -316,7 +316,7 @@ def start(
     ids=["Ctrl-C", "kill", "kill in the background"],
 )
 def test_an_interrupted_run_ends_at_once_and_pays_for_nothing_twice(
-    folder: Path, fake: FakeLlm, sent: signal.Signals, on_interrupt: str, code: int
+    run: Run, folder: Path, fake: FakeLlm, sent: signal.Signals, on_interrupt: str, code: int
 ) -> None:
     narrow = "input=-999:-998,output=998:999,cross=-8:8"
     options = ("--rule", "protocol", "--threshold", "0.001", "--windows", narrow, "--llm", MODEL)
@@ -334,9 +334,8 @@ def test_an_interrupted_run_ends_at_once_and_pays_for_nothing_twice(
     assert not (folder / "graph.labeled.json").exists()
 
     fake.answers(*[chat(GOOD_ANSWER)] * (N_FEATURES - 2))
-    process = start(folder, "label", "graph.json", *options)
-    _, err = process.communicate(timeout=120)
-    assert process.returncode == 0, err
+    outcome = run("label", "graph.json", *options)
+    assert outcome.code == 0, outcome
     assert len(fake.requests) == 3 + N_FEATURES - 2
 
 

@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +9,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
 from tests.command_line import Outcome, assert_refused, make_runner
+from tests.labelled_sample import name_labelled
 from tests.tiny_graph import build_records, build_tiny_graph, write_graph, write_records
 from tests.unit.test_viewer_address import HOSTILE, load_decoder
 
@@ -24,7 +23,6 @@ from clerp.review.session import Choice, ReviewSession
 
 Run = Callable[..., Outcome]
 Document = dict[str, Any]
-SAMPLE = Path(__file__).parents[2] / "graphs" / "smollm2-135m"
 # In Save's order, as the handler of circuit-tracer's page lists them.
 SAVED = ("pinnedIds", "supernodes", "linkType", "clickedId", "sg_pos", "pruningThreshold", "clerps")
 BUNDLED = ("capital-of-france", "counting-to-six", "man-in-the-mirror")
@@ -268,22 +266,11 @@ def test_ten_thousand_pins_are_kept_and_told_of(run: Run, labelled: Path) -> Non
     assert "servers take 65,536" in outcome.err
 
 
-@pytest.fixture(scope="module")
-def bundled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The bundled graphs with clerp's labels."""
-    folder = tmp_path_factory.mktemp("bundled")
-    # In a process of its own: with every type checked at run time it takes minutes.
-    program = Path(sys.executable).with_name("clerp")
-    graphs = [SAMPLE / f"{name}.json" for name in BUNDLED]
-    options = ["--features", SAMPLE / "features", "--ledger", folder / "clerp.db"]
-    command = [program, "label", *graphs, *options, "--out", f"{folder}/"]
-    subprocess.run(command, check=True, capture_output=True)
-    return folder
-
-
 @pytest.mark.parametrize("name", BUNDLED)
-def test_bundled_graphs_get_groups_of_two_nodes_or_more(run: Run, bundled: Path, name: str) -> None:
-    outcome = run("group", bundled / f"{name}.labeled.json", "--out", "out.json")
+def test_bundled_graphs_get_groups_of_two_nodes_or_more(
+    run: Run, labelled_sample: Path, name: str
+) -> None:
+    outcome = run("group", name_labelled(labelled_sample, name), "--out", "out.json")
     assert outcome.code == 0, outcome
     groups = list_groups(Path("out.json"))
     members = [node_id for _, *ids in groups for node_id in ids]
@@ -307,9 +294,9 @@ def change_settings(document: Document) -> dict[str, Document]:
 
 @pytest.mark.parametrize("case", ["places", "200 pins", "saved labels"])
 def test_a_bundled_graph_comes_back_from_groups_and_a_save(
-    run: Run, bundled: Path, case: str
+    run: Run, labelled_sample: Path, case: str
 ) -> None:
-    document = read(bundled / "capital-of-france.labeled.json")
+    document = read(name_labelled(labelled_sample, "capital-of-france"))
     document["qParams"] |= change_settings(document)[case]
     Path("given.json").write_text(json.dumps(document))
     outcome = run("group", "given.json", "--out", "out.json", "--json")
@@ -327,9 +314,11 @@ def test_a_bundled_graph_comes_back_from_groups_and_a_save(
     )
 
 
-def test_a_group_that_somebody_renamed_stays_as_visible_as_it_was(run: Run, bundled: Path) -> None:
+def test_a_group_that_somebody_renamed_stays_as_visible_as_it_was(
+    run: Run, labelled_sample: Path
+) -> None:
     outcome = run(
-        "group", bundled / "capital-of-france.labeled.json", "--out", "out.json", "--json"
+        "group", name_labelled(labelled_sample, "capital-of-france"), "--out", "out.json", "--json"
     )
     grouped = read(Path("out.json"))
     (_, *ids), *others = sorted(grouped["qParams"]["supernodes"], key=len, reverse=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.command_line import Run, make_runner
+from tests.labelled_sample import SAMPLE, write_part
 from tests.tiny_graph import (
     FEATURES,
     build_records,
@@ -19,7 +20,6 @@ from clerp.embedding import WordLlamaEmbedder
 from clerp.feature import FeatureId
 from clerp.pipeline import explain
 
-FRANCE = Path(__file__).parents[2] / "graphs" / "smollm2-135m" / "capital-of-france.json"
 DALLAS, ARTEFACT = FEATURES[0], FEATURES[3]
 
 
@@ -46,8 +46,9 @@ def test_why_shows_the_label_that_the_run_made(run: Run) -> None:
     assert told["peak_words"][0]["word"] == "Dallas"
 
 
-def test_the_windows_add_up_to_the_score() -> None:
-    explained = explain(FRANCE, FeatureId(0, 1))
+def test_the_windows_add_up_to_the_score(tmp_path: Path) -> None:
+    graph = write_part(tmp_path, "capital-of-france", 10)
+    explained = explain(graph, FeatureId(0, 1), features=SAMPLE / "features")
     channel = next(c for c in explained.channels if c.channel == "input")
     vectors = WordLlamaEmbedder().embed([w.text.strip(" ") for w in channel.windows])
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)

@@ -1,6 +1,8 @@
 """Roles of features that are about a class of words with a name, in text that varies."""
 
 from collections import Counter
+from collections.abc import Iterator
+from functools import cache
 from typing import get_args
 
 import pytest
@@ -9,6 +11,7 @@ from tests.named_classes import CLASSES, Promoted, make_class
 from clerp.embedding import WordLlamaEmbedder
 from clerp.evidence import FeatureEvidence
 from clerp.router import RULES, Role, Route, route_features
+from clerp.router.yardstick import load_yardstick
 
 SEEDS = range(5)
 NAMED = [name for name, named in CLASSES.items() if named.role != "obscure"]
@@ -33,6 +36,13 @@ themselves. One that comes right fails here, and leaves this list."""
 @pytest.fixture(scope="module")
 def embedder() -> WordLlamaEmbedder:
     return WordLlamaEmbedder()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _load_once() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("clerp.router.calibrated.load_yardstick", cache(load_yardstick))
+        yield
 
 
 def route(known: list[FeatureEvidence], embedder: WordLlamaEmbedder) -> list[Route]:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from clerp.embedding import WordLlamaEmbedder, embed_unit
+from clerp.embedding import WordLlamaEmbedder, _load_wordllama, embed_unit
 from clerp.errors import PluginError, UsageError
 from clerp.plugins import find
 
@@ -233,6 +233,8 @@ def test_no_texts_are_no_rows():
 
 def test_wordllama_that_is_gone_is_named(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("clerp.embedding.find_spec", lambda _: None)
+    # As in a process that has not loaded it yet.
+    monkeypatch.setattr("clerp.embedding._load_wordllama", _load_wordllama)
 
     with pytest.raises(PluginError, match="wordllama is not installed"):
         WordLlamaEmbedder().embed(["a"])

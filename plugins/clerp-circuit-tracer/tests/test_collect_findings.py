@@ -176,29 +176,40 @@ def describe(findings: Findings) -> list[object]:
     ]
 
 
+SAMPLED_ROWS = make_rows(60, shortest=30, longest=60)
+SAMPLED = TableReader(FEATURES, shift=0.5)
+N_SEEDS = 400
+
+
+@pytest.fixture(scope="module")
+def drawn_rows() -> dict[str, Counter[int]]:
+    """Rows that the pools of the first feature draw, over all seeds."""
+    drawn: dict[str, Counter[int]] = {name: Counter() for name in ("peaks", "others", "random")}
+    for seed in range(N_SEEDS):
+        seeded = SMALL.model_copy(update={"seed": seed, "batch_tokens": 2000, "shard_rows": 60})
+        findings = gather(SAMPLED_ROWS, SAMPLED, seeded)
+        for name, counts in drawn.items():
+            windows = getattr(findings, name).list_best(0)
+            counts.update(locate(window.place).row for window in windows)
+    return drawn
+
+
 @pytest.mark.parametrize("pool", ["peaks", "others", "random"])
-def test_samples_are_uniform(pool: str) -> None:
-    reader = TableReader(FEATURES, shift=0.5)
-    rows = make_rows(60, shortest=30, longest=60)
-    reference = observe(rows, reader, 0, SMALL, 1)
+def test_samples_are_uniform(pool: str, drawn_rows: dict[str, Counter[int]]) -> None:
+    reference = observe(SAMPLED_ROWS, SAMPLED, 0, SMALL, 1)
     spots = {
         "peaks": reference.peaks,
         "others": reference.others,
         "random": reference.off_windows,
     }[pool]
-    drawn: Counter[int] = Counter()
-    n_seeds = 400
-    for seed in range(n_seeds):
-        seeded = SMALL.model_copy(update={"seed": seed, "batch_tokens": 2000, "shard_rows": 60})
-        windows = getattr(gather(rows, reader, seeded), pool).list_best(0)
-        drawn.update(locate(window.place).row for window in windows)
+    drawn = drawn_rows[pool]
     n_drawn = drawn.total()
     chances = Counter(spot.row for spot in spots)
     expected = {row: n_drawn * chance / len(spots) for row, chance in chances.items()}
     statistic = sum((drawn[row] - mean) ** 2 / mean for row, mean in expected.items())
     degrees = len(expected) - 1
     assert min(expected.values()) > 5
-    assert len(spots) > 4 * n_drawn / n_seeds
+    assert len(spots) > 4 * n_drawn / N_SEEDS
     # Five standard deviations of a chi-square variable.
     assert statistic < degrees + 5 * (2 * degrees) ** 0.5
 

@@ -42,9 +42,9 @@ def _few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("clerp.evaluation.sweep.OUTPUTS", OUTPUTS[:1])
 
 
-@pytest.fixture(scope="module")
-def report() -> SweepReport:
-    return sweep_protocol(make_known(), settle(ROLES), [EMBEDDER])
+@pytest.fixture
+def report(swept: SweepReport) -> SweepReport:
+    return swept
 
 
 def test_every_setting_is_tried_once(report: SweepReport) -> None:

@@ -1,7 +1,6 @@
 from dataclasses import replace
 from io import StringIO
 
-import pytest
 from rich.console import Console, RenderableType
 from tests.unit.evaluation.annotated import EMBEDDER, ROLES, make_known, read_twice, repeat, settle
 
@@ -48,11 +47,6 @@ def test_the_other_pass_is_the_last_row_of_each_pass() -> None:
     rows = [i for i, line in enumerate(lines) if line.startswith("the other pass  12")]
     assert len(rows) == 2
     assert all(lines[i - 1].startswith("air") and not lines[i + 1].strip() for i in rows)
-
-
-@pytest.fixture(scope="module")
-def swept() -> SweepReport:
-    return sweep_protocol(make_known(), settle(ROLES), [EMBEDDER])
 
 
 def test_the_best_windows_and_the_default_are_shown(swept: SweepReport) -> None:

@@ -3,8 +3,9 @@ import os
 import subprocess
 import sys
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from random import Random
 
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.labelled_sample import SAMPLE, write_part
 from tests.unit.router.ordinary_peaks import place_words
 from tests.unit.router.told import PROTOCOL, WINDOWS, ToldEmbedder, make_told, route
 
@@ -183,6 +185,19 @@ def embedder() -> WordLlamaEmbedder:
     return WordLlamaEmbedder()
 
 
+@pytest.fixture(autouse=True)
+def _few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("clerp.router.air._DRAWS", 50)
+
+
+@pytest.fixture(scope="module")
+def whole(
+    kinds: list[FeatureEvidence | EvidenceGap], embedder: WordLlamaEmbedder
+) -> Callable[[str], list[Route]]:
+    """Route all kinds together by a rule, once for all tests."""
+    return cache(lambda rule: route_kinds(kinds, rule, embedder))
+
+
 def route_kinds(
     known: Iterable[FeatureEvidence | EvidenceGap], rule: str, embedder: WordLlamaEmbedder
 ) -> list[Route]:
@@ -195,40 +210,46 @@ def test_routes_are_the_same_for_any_chunk_size(
     rule: str,
     size: int,
     kinds: list[FeatureEvidence | EvidenceGap],
+    whole: Callable[[str], list[Route]],
     embedder: WordLlamaEmbedder,
     monkeypatch: pytest.MonkeyPatch,
 ):
-    whole = route_kinds(kinds, rule, embedder)
+    expected = whole(rule)
     monkeypatch.setattr("clerp.router.rule.CHUNK", size)
 
-    assert route_kinds(iter(kinds), rule, embedder) == whole
-    assert [routed.feature for routed in whole] == [known.feature for known in kinds]
+    assert route_kinds(iter(kinds), rule, embedder) == expected
+    assert [routed.feature for routed in expected] == [known.feature for known in kinds]
 
 
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("seed", range(2))
 def test_routes_are_the_same_for_any_order_of_features(
-    rule: str, seed: int, kinds: list[FeatureEvidence | EvidenceGap], embedder: WordLlamaEmbedder
+    rule: str,
+    seed: int,
+    kinds: list[FeatureEvidence | EvidenceGap],
+    whole: Callable[[str], list[Route]],
+    embedder: WordLlamaEmbedder,
 ):
-    whole = {routed.feature: routed for routed in route_kinds(kinds, rule, embedder)}
+    expected = {routed.feature: routed for routed in whole(rule)}
     shuffled = Random(seed).sample(kinds, len(kinds))
 
-    assert route_kinds(shuffled, rule, embedder) == [whole[known.feature] for known in shuffled]
+    assert route_kinds(shuffled, rule, embedder) == [expected[known.feature] for known in shuffled]
 
 
 @pytest.mark.parametrize("batch", [1, 7])
 def test_routes_are_the_same_for_any_batch_of_the_embedder(
-    batch: int, kinds: list[FeatureEvidence | EvidenceGap], embedder: WordLlamaEmbedder
+    batch: int,
+    kinds: list[FeatureEvidence | EvidenceGap],
+    whole: Callable[[str], list[Route]],
 ):
-    whole = route_kinds(kinds, "calibrated", embedder)
-
-    assert route_kinds(kinds, "calibrated", BatchingEmbedder(batch)) == whole
+    assert route_kinds(kinds, "calibrated", BatchingEmbedder(batch)) == whole("calibrated")
 
 
-def test_routes_are_the_same_for_any_number_of_threads():
-    graph = Path(__file__).parents[3] / "graphs" / "smollm2-135m" / "counting-to-six.json"
+def test_routes_are_the_same_for_any_number_of_threads(tmp_path: Path):
+    graph = write_part(tmp_path, "counting-to-six", 4)
     code = "import sys; from clerp.cli import main; sys.exit(main())"
-    command = [sys.executable, "-c", code, "route", str(graph), "--json"]
+    features = ("--features", str(SAMPLE / "features"))
+    command = [sys.executable, "-c", code, "route", str(graph), *features, "--json"]
 
     def run(n: int) -> str:
         threads = dict.fromkeys(
@@ -239,7 +260,9 @@ def test_routes_are_the_same_for_any_number_of_threads():
         )
         return done.stdout
 
-    assert run(1) == run(4) != ""
+    one = run(1)
+    assert one == run(4)
+    assert len(one.splitlines()) > 50
 
 
 @given(st.lists(st.sampled_from(["scored", "dense", "gap"]), max_size=12), st.integers(1, 5))

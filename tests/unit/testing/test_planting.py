@@ -7,6 +7,7 @@ import random
 import re
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from clerp.errors import UsageError
 from clerp.evidence import ActivationExample
 from clerp.testing import KINDS, Planted, plant
 from clerp.testing.planting import GENERATOR, plant_many
-from clerp.testing.planting.text import cut_cells, split_cell
+from clerp.testing.planting.text import cut_cells, read_text, split_cell
 from clerp.testing.planting.word_lists import (
     read_classes,
     read_families,
@@ -51,6 +52,17 @@ MANUAL = [_join_lines(text) for text in list(pydoc_data.topics.topics.values())[
 MADE_UP = _make_up(30_000, function_words="the of and in a to is that for it with as was on by")
 FOREIGN = _make_up(30_000, function_words="der die und das von zu mit sich des auf dem ein nicht")
 TEXTS = {"a manual": MANUAL, "made-up words": MADE_UP, "another language": FOREIGN}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _save_time() -> Iterator[None]:
+    # A text is cut alike for every kind and seed.
+    cut_once = cache(lambda documents: read_text(documents))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            "clerp.testing.planting.planting.read_text", lambda texts: cut_once(tuple(texts))
+        )
+        yield
 
 
 def _carrying(planted: Planted) -> list[ActivationExample]:

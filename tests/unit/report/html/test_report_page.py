@@ -2,8 +2,6 @@
 
 import hashlib
 import re
-import subprocess
-import sys
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.labelled_sample import SAMPLE, name_labelled
 from tests.unit.report.html.labelled_graphs import Named, build_labelled, make_recorded
 from tests.unit.report.html.parsed_page import ParsedPage, parse_page
 from tests.verbalizations import PAIR, make_said, make_verbalization
@@ -27,7 +26,6 @@ from clerp.report_command import read_labelled
 from clerp.testing import make_evidence
 from clerp.verbalizers.outcome import FeatureVerbalization
 
-SAMPLE = Path(__file__).parents[4] / "graphs" / "smollm2-135m"
 GRAPHS = ("capital-of-france", "east-and-west")
 SECTIONS = ("influence", "counts", "layers", "scores", "cost", "unnamed", "supernodes", "features")
 HOSTILE = (
@@ -46,25 +44,24 @@ _OWN_ROWS = re.compile(r"^\.h\d+ .*$", re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
-def labelled(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    # In a process of its own, where nothing checks types at every call.
-    folder = tmp_path_factory.mktemp("labelled")
-    subprocess.run(
-        [
-            *(Path(sys.executable).with_name("clerp"), "label", "--rows", "0"),
-            *(SAMPLE / f"{name}.json" for name in GRAPHS),
-            *("--out", f"{folder}/", "--ledger", folder / "clerp.db"),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    return [folder / f"{name}.labeled.json" for name in GRAPHS]
+def labelled(labelled_sample: Path) -> list[Path]:
+    return [name_labelled(labelled_sample, name) for name in GRAPHS]
 
 
 @pytest.fixture(scope="module")
 def recorded(labelled: list[Path]) -> list[RecordedGraph]:
     settings = resolve_settings({"features": str(SAMPLE / "features")}).settings
     return read_labelled(labelled, settings, ignore_progress)
+
+
+@pytest.fixture(scope="module")
+def one_page(recorded: list[RecordedGraph]) -> ParsedPage:
+    return render(recorded[:1])
+
+
+@pytest.fixture(scope="module")
+def compared_page(recorded: list[RecordedGraph]) -> ParsedPage:
+    return render(recorded[:1], before=recorded[0])
 
 
 def render(recorded: Sequence[RecordedGraph], **settings: Any) -> ParsedPage:
@@ -82,8 +79,10 @@ def assert_harmless(page: ParsedPage) -> None:
         assert address.startswith("#") or address == "data:,", address
 
 
-def test_a_report_on_one_graph_has_every_section(recorded: list[RecordedGraph]):
-    page = render(recorded[:1])
+def test_a_report_on_one_graph_has_every_section(
+    recorded: list[RecordedGraph], one_page: ParsedPage
+):
+    page = one_page
     ids = page.list_values("id")
     assert [section for section in SECTIONS if section not in ids] == []
     assert len(set(ids)) == len(ids)
@@ -123,8 +122,8 @@ def test_equal_graphs_make_equal_bytes(recorded: list[RecordedGraph], tmp_path: 
     assert str(tmp_path).encode() not in content
 
 
-def test_a_report_runs_nothing_but_its_own_script(recorded: list[RecordedGraph]):
-    page = render(recorded[:1])
+def test_a_report_runs_nothing_but_its_own_script(one_page: ParsedPage):
+    page = one_page
     policy = page.list_values("content")[0]
     rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
     assert rules["default-src"] == "'none'"
@@ -150,10 +149,9 @@ def test_examples_that_no_label_rests_on_are_told(recorded: list[RecordedGraph])
     assert "The examples of 300 features are others than those that their labels" in page.text
 
 
-def test_a_comparison_is_a_section_of_its_own(recorded: list[RecordedGraph]):
-    page = render(recorded[:1], before=recorded[0])
-    assert "changes" in page.list_values("id")
-    assert "Both runs had the same settings" in page.text
+def test_a_comparison_is_a_section_of_its_own(compared_page: ParsedPage):
+    assert "changes" in compared_page.list_values("id")
+    assert "Both runs had the same settings" in compared_page.text
 
 
 def test_a_comparison_lists_what_changed():
@@ -374,8 +372,8 @@ def test_labels_that_do_not_fit_the_graph_or_name_several_features_are_told():
     assert "2 1 (30.0%) 1" in page.text
 
 
-def test_a_report_tells_what_it_was_made_from(recorded: list[RecordedGraph]):
+def test_a_report_tells_what_it_was_made_from(compared_page: ParsedPage):
     assert "from the labelled graph, with the activation examples at hand, and from the run" in (
-        render(recorded[:1], before=recorded[0]).text
+        compared_page.text
     )
     assert "from the labelled graph: the same" in render([make_recorded([Named(0, 1)])]).text
