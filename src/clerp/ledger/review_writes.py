@@ -40,6 +40,12 @@ _BY_PERSON = (
     # What was imported is not what was done last.
     .order_by(DECISIONS.c.made_at.desc(), DECISIONS.c.id.desc())
 )
+_LAST_OF_PERSON = (
+    sa.select(DECISIONS.c.made_at)
+    .where(DECISIONS.c.annotator == sa.bindparam("asked"))
+    .order_by(DECISIONS.c.id.desc())
+    .limit(1)
+)
 _APPEND = {
     name: make(DECISIONS)
     .on_conflict_do_nothing(index_elements=[DECISIONS.c.feature_key, DECISIONS.c.number])
@@ -89,7 +95,7 @@ class ReviewWrites:
             visible = [d for d in made if d.annotator == own or (of is None and d.is_said)]
             if visible and visible[-1].number > seen:
                 raise _report_conflict(visible, seen)
-            numbered = _append_to(made, decision)
+            numbered = self._append_to(made, decision)
             if self._append(numbered):
                 self._bring_up_to_date([*made, numbered])
                 return numbered
@@ -181,7 +187,7 @@ class ReviewWrites:
         taking = Decision(uid, target.key, annotator, act, made_at, target=target.uid)
         while True:
             made = self.list_decisions(target.key)
-            numbered = _append_to(made, taking)
+            numbered = self._append_to(made, taking)
             if self._append(numbered):
                 self._bring_up_to_date([*made, numbered])
                 return target
@@ -203,6 +209,15 @@ class ReviewWrites:
         """List all decisions about a feature, first to last."""
         rows = self._connection.execute(_BY_FEATURE, {"asked": hash_key(key)}).mappings()
         return [read_decision(row) for row in rows]
+
+    def _append_to(self, made: Sequence[Decision], decision: Decision) -> Decision:
+        # Of people whose clocks differ, who decides later also does so by the time; and what one
+        # of them decides next is later than what she decided last, of whatever feature.
+        person = {"asked": decision.annotator}
+        own = self._connection.execute(_LAST_OF_PERSON, person).scalar()
+        times = (decision.made_at, *(d.made_at for d in made[-1:]), *filter(None, (own,)))
+        number = made[-1].number + 1 if made else 1
+        return replace(decision, number=number, made_at=max(times))
 
     def _bring_up_to_date(self, decisions: Sequence[Decision]) -> None:
         """Work out where people stand on a feature, and what that comes to."""
@@ -228,14 +243,6 @@ class ReviewWrites:
             return
         row = write_key(key) | asdict(verdict) | {"annotators": list(verdict.annotators)}
         self._connection.execute(_RENEW_VERDICT[self._dialect], row)
-
-
-def _append_to(made: Sequence[Decision], decision: Decision) -> Decision:
-    if not made:
-        return replace(decision, number=1)
-    # Of people whose clocks differ, who decides later also does so by the time.
-    later = max(decision.made_at, made[-1].made_at)
-    return replace(decision, number=made[-1].number + 1, made_at=later)
 
 
 def _find_last_act(latest_first: Iterator[Decision]) -> Decision | None:

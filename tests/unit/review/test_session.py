@@ -466,6 +466,24 @@ def test_terms_hold_for_pages_that_are_open_and_not_for_what_was_decided(ledger:
     assert decide_and_show(ada, SECOND, act="edit", seen=0, label="Austin").verdict is None
 
 
+def test_undo_takes_back_what_was_decided_last_on_a_clock_that_is_behind(ledger: Ledger):
+    uids = count(1)
+    ada, bob = (
+        ReviewSession(
+            ledger,
+            Choice(name, cover=1.0),
+            now=lambda moment=moment: moment,
+            make_uid=lambda: f"uid-{next(uids)}",
+        )
+        for name, moment in (("ada", 1_000.0), ("bob", 500.0))
+    )
+    ada.decide(FIRST, act="flag", seen=0)
+    bob.decide(FIRST, act="comment", seen=1, comment="after hers")
+    bob.decide(SECOND, act="comment", seen=0, comment="later still")
+    assert [bob.undo(), bob.undo()] == [SECOND, FIRST]
+    assert [bob.redo(), bob.redo()] == [FIRST, SECOND]
+
+
 def test_undo_and_redo_name_the_feature(ledger: Ledger):
     session = sit(ledger)
     assert session.undo() is None
