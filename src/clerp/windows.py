@@ -88,8 +88,7 @@ def split_words(example: ActivationExample) -> tuple[Word, ...]:
 # A few: a question of an LLM is written twice in a row, and reads the same examples.
 @lru_cache(maxsize=64)
 def _split_tokens(tokens: tuple[str, ...]) -> tuple[Word, ...]:
-    split = split_tokens(tokens)
-    return tuple(split.word(i) for i in range(len(split.spans)))
+    return tuple(split_tokens(tokens).words())
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,27 +114,31 @@ class SplitTokens:
             if masked[first] != _SPACE or not is_bare_space(text[first:end])
         ]
 
-    def word(self, number: int) -> Word:
-        """Return a word with the tokens that it touches."""
-        start, stop = self.spans[number]
-        # Where a token ends with the word it is the last one, or the last empty one behind it.
-        last = bisect_right(self.ends, stop) - 1
-        ends_there = last >= 0 and self.ends[last] == stop
-        return Word(
-            self.text[start:stop],
-            bisect_right(self.ends, start),
-            last if ends_there else last + 1,
-        )
+    def words(self, start: int = 0, stop: int | None = None) -> list[Word]:
+        """Return the words from one to before another with the tokens that they touch."""
+        words: list[Word] = []
+        for first, end in self.spans[start:stop]:
+            # Where a token ends with the word it is the last one, or the last empty one behind it.
+            last = bisect_right(self.ends, end) - 1
+            ends_there = last >= 0 and self.ends[last] == end
+            words.append(
+                Word(
+                    self.text[first:end],
+                    bisect_right(self.ends, first),
+                    last if ends_there else last + 1,
+                )
+            )
+        return words
 
     def find(self, token: int) -> int | None:
         """Return the number of the word that `word_at` finds at a token."""
         start = self.ends[token - 1] if token else 0
         # Words that start at the token or just before: two, as an empty token is in both.
         near = bisect_left(self.spans, (start + 1,))
-        numbers = range(max(0, near - 2), min(len(self.spans), near + 2))
-        words = [self.word(i) for i in numbers]
+        first = max(0, near - 2)
+        words = self.words(first, near + 2)
         found = word_at(words, token)
-        return None if found is None else numbers[words.index(found)]
+        return None if found is None else first + words.index(found)
 
 
 def split_tokens(tokens: Sequence[str]) -> SplitTokens:

@@ -44,7 +44,9 @@ class OrdinaryText:
     def rate(self, word: str) -> float:
         """Return the share of a word among all words; one that was not seen counts half."""
         index = self.indices.get(normalise(word))
-        return self._rate(0 if index is None else int(self.counts.counts[index]))
+        n_seen = 0 if index is None else int(self.counts.counts[index])
+        # One more than the words that are kept: a place for all the others.
+        return (n_seen + UNSEEN) / (self.n_words + UNSEEN * (len(self.indices) + 1))
 
     def follow_rate(self, word: str, given: str) -> float:
         """Return how likely the word after `given` is `word`."""
@@ -80,10 +82,6 @@ class OrdinaryText:
         normalised = normalise(word)
         index = self.indices.get(normalised)
         return normalised if index is None else self.counts.spellings[index]
-
-    def _rate(self, count: int) -> float:
-        # One more than the words that are kept: a place for all the others.
-        return (count + UNSEEN) / (self.n_words + UNSEEN * (len(self.indices) + 1))
 
     def _count_pair(self, first: str, second: str) -> int:
         i, j = self.indices.get(normalise(first)), self.indices.get(normalise(second))

@@ -148,18 +148,15 @@ def _choose_examples(evidence: FeatureEvidence) -> Iterator[ExampleView]:
 def _cut(example: ActivationExample, quantile: int) -> ExampleView:
     start = max(0, example.peak - AROUND)
     around = slice(start, example.peak + AROUND + 1)
+    activations: list[float] = example.activations[around].tolist()
     return ExampleView(
         id=example.id,
         quantile=quantile,
         tokens=example.tokens[around],
-        activations=tuple(map(_round, example.activations[around].tolist())),
+        # Most are 0, and writing numbers takes the most time of all.
+        activations=tuple(float(f"{a:.3g}") if a else 0.0 for a in activations),
         peak=example.peak - start,
     )
-
-
-def _round(activation: float) -> float:
-    # Most are 0, and writing numbers takes the most time of all.
-    return float(f"{activation:.3g}") if activation else 0.0
 
 
 class _GraphPlace:

@@ -68,11 +68,11 @@ _NOTHING = Surroundings("", "", (), (), ())
 def read_surroundings(example: ActivationExample) -> Surroundings:
     """Read the words around the peak; bare spaces are none, unless the peak is one."""
     tokens, peak = _crop(example)
-    words = split_tokens(tokens)
-    at = words.find(peak)
+    split = split_tokens(tokens)
+    at = split.find(peak)
     if at is None:
         return _NOTHING
-    before, word, after = words.read(0, at), words.word(at), words.read(at + 1)
+    before, [word], after = split.read(0, at), split.words(at, at + 1), split.read(at + 1)
     return Surroundings(
         word=word.text,
         piece=_read_piece(tokens[peak], word),
