@@ -7,7 +7,9 @@ from functools import cache
 import pytest
 from hypothesis import settings
 from tests.labelled_sample import labelled_sample as labelled_sample
+from tests.type_checks import check_types
 
+check_types()
 # How long an example takes says how busy the machine is.
 settings.register_profile("clerp", deadline=None)
 settings.register_profile("faults", deadline=None, max_examples=1000)
