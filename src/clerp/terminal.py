@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # rich takes a pipe for a terminal of 80 columns.
 _PIPED_WIDTH = 120
+# As shells count those whom SIGPIPE ended, which Python ignores.
+_NOBODY_READS = 128 + 13
 
 
 def show(renderable: "RenderableType") -> None:
@@ -23,14 +25,18 @@ def show(renderable: "RenderableType") -> None:
 
     Raises:
         OutputError: It cannot be written.
+        SystemExit: Nobody reads any more.
     """
     from rich.console import Console
 
     console = Console()
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = _PIPED_WIDTH
-    with _writing():
+    # What rich does about a stream that fails is not what a command should do.
+    with console.capture() as rendered:
         console.print(renderable)
+    with _writing():
+        sys.stdout.write(rendered.get())
 
 
 def tell(message: str) -> None:
@@ -53,6 +59,7 @@ def write_json(records: Iterable[object]) -> None:
 
     Raises:
         OutputError: It cannot be written.
+        SystemExit: Nobody reads any more.
     """
     lines = [_dump(record) for record in records]
     with _writing():
@@ -100,7 +107,15 @@ def _writing() -> Generator[None]:
             where="stdout",
             remedy="Set PYTHONIOENCODING=utf-8",
         ) from fault
+    except BrokenPipeError:
+        # The reader has seen enough, as `head` does.
+        _forget_rest()
+        sys.exit(_NOBODY_READS)
     except OSError as fault:
-        # Python flushes once more when it ends, and would have the last word.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget_rest()
         raise OutputError(f"could not be written: {fault.strerror}", where="stdout") from fault
+
+
+def _forget_rest() -> None:
+    # Python flushes once more when it ends, and would have the last word.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,6 +1,7 @@
 import io
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -103,13 +104,18 @@ def test_a_full_disk_is_one_error_and_the_end_of_python_none(
     stdout.close()
 
 
-def test_a_reader_that_has_gone_is_one_error(monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("write", [lambda: show("text"), lambda: write_json([{"a": 1}])])
+def test_a_reader_that_has_gone_ends_the_command_as_shells_expect(
+    monkeypatch: pytest.MonkeyPatch, write: Callable[[], None]
+):
     reader, writer = os.pipe()
     os.close(reader)
     stdout = os.fdopen(writer, "w")
     monkeypatch.setattr("sys.stdout", stdout)
-    with pytest.raises(OutputError, match="Broken pipe"):
-        write_json([{"a": 1}])
+    with pytest.raises(SystemExit) as ended:
+        write()
+    assert ended.value.code == 141
+    # What is left in the buffer goes nowhere, without a fault.
     stdout.close()
 
 
