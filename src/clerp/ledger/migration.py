@@ -6,6 +6,7 @@ from sqlalchemy.schema import CreateColumn
 from clerp.ledger.tables import (
     ANSWERS,
     DECISIONS,
+    DECISIONS_BY_PERSON,
     QUEUE,
     QUEUE_BY_FEATURE,
     SCHEMA_VERSION,
@@ -19,6 +20,7 @@ _ADDED = {
     ),
     3: tuple(QUEUE.c[name] for name in ("label", "method", "uncertainty")),
     4: (DECISIONS.c.n_wanted,),
+    5: (),
 }
 """Columns that a version added to the one before; new tables make themselves."""
 _MADE = {DECISIONS.name: 3}
@@ -36,5 +38,8 @@ def migrate(connection: sa.Connection) -> None:
             connection.execute(sa.DDL(f"ALTER TABLE {added.table.name} ADD COLUMN {column}"))
     if found < 3:
         QUEUE_BY_FEATURE.create(connection, checkfirst=True)
+    if found < 5:
+        DECISIONS_BY_PERSON.create(connection, checkfirst=True)
+        connection.execute(sa.DDL("DROP INDEX IF EXISTS ix_decisions_annotator"))
     if found < SCHEMA_VERSION:
         connection.execute(sa.update(VERSIONS).values(version=SCHEMA_VERSION))

@@ -40,11 +40,8 @@ _BY_PERSON = (
     # What was imported is not what was done last.
     .order_by(DECISIONS.c.made_at.desc(), DECISIONS.c.id.desc())
 )
-_LAST_OF_PERSON = (
-    sa.select(DECISIONS.c.made_at)
-    .where(DECISIONS.c.annotator == sa.bindparam("asked"))
-    .order_by(DECISIONS.c.id.desc())
-    .limit(1)
+_LAST_OF_PERSON = sa.select(sa.func.max(DECISIONS.c.made_at)).where(
+    DECISIONS.c.annotator == sa.bindparam("asked")
 )
 _APPEND = {
     name: make(DECISIONS)
@@ -212,10 +209,11 @@ class ReviewWrites:
 
     def _append_to(self, made: Sequence[Decision], decision: Decision) -> Decision:
         # Of people whose clocks differ, who decides later also does so by the time; and what one
-        # of them decides next is later than what she decided last, of whatever feature.
+        # of them decides next is later than what she decided before, of whatever feature. Imports
+        # come in any order.
         person = {"asked": decision.annotator}
         own = self._connection.execute(_LAST_OF_PERSON, person).scalar()
-        times = (decision.made_at, *(d.made_at for d in made[-1:]), *filter(None, (own,)))
+        times = (decision.made_at, *(d.made_at for d in made), *filter(None, (own,)))
         number = made[-1].number + 1 if made else 1
         return replace(decision, number=number, made_at=max(times))
 

@@ -7,7 +7,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from clerp.ledger.text import Text
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 INSERTS = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 """Makers of an INSERT that may say ON CONFLICT, by database."""
@@ -102,7 +102,7 @@ DECISIONS = sa.Table(
     sa.Column("uid", Text, nullable=False, unique=True),
     *_identity_columns(),
     sa.Column("number", sa.Integer, nullable=False),
-    sa.Column("annotator", Text, nullable=False, index=True),
+    sa.Column("annotator", Text, nullable=False),
     sa.Column("act", Text, nullable=False),
     sa.Column("label", Text, nullable=False),
     sa.Column("role", Text, nullable=False),
@@ -116,6 +116,9 @@ DECISIONS = sa.Table(
     sa.Column("n_wanted", sa.Integer, nullable=False, server_default="1"),
     # Of two who decide at the same moment about a feature, one comes too late.
     sa.UniqueConstraint("feature_key", "number"),
+)
+DECISIONS_BY_PERSON = sa.Index(
+    "decisions_by_person", DECISIONS.c.annotator, DECISIONS.c.made_at, DECISIONS.c.id
 )
 REVIEW_TERMS = sa.Table(
     "review_terms",

@@ -24,6 +24,13 @@ def ask(url: str, statement: str) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in done] if done.returns_rows else []
 
 
+def list_indexes(url: str) -> list[str]:
+    """Return the names of the indexes of all tables, sorted."""
+    with connect(url) as connection:
+        found = sa.inspect(connection).get_multi_indexes().values()
+    return sorted(str(index["name"]) for indexes in found for index in indexes)
+
+
 def dump(url: str) -> dict[str, list[str]]:
     """Return the rows of every table; on a server with their place and who wrote them."""
     with connect(url) as connection:

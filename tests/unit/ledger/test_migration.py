@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from tests.unit.ledger.databases import ask
+from tests.unit.ledger.databases import ask, list_indexes
 from tests.unit.ledger.records import make_answer, make_item, queue
 
 from clerp.errors import LedgerError
@@ -120,6 +120,9 @@ def make_older(url: str, version: int) -> None:
     for table, made in _MADE.items():
         if made > version:
             ask(url, f"DROP TABLE {table}")
+    if _MADE["decisions"] <= version < 5:
+        ask(url, "DROP INDEX decisions_by_person")
+        ask(url, "CREATE INDEX ix_decisions_annotator ON decisions (annotator)")
     ask(url, f"UPDATE schema_version SET version = {version}")
 
 
@@ -130,6 +133,7 @@ def test_a_ledger_of_an_older_schema_keeps_its_rows_in_every_database(url: str, 
         queue(ledger, make_item())
         with ledger.reviewing() as writes:
             writes.decide(SAID, seen=0)
+    indexes = list_indexes(url)
     make_older(url, version)
     for _ in range(2):
         with open_ledger(url) as ledger:
@@ -139,3 +143,5 @@ def test_a_ledger_of_an_older_schema_keeps_its_rows_in_every_database(url: str, 
                 kept = list(reads.list_all_decisions())
         assert kept == ([replace(SAID, number=1)] if version >= _MADE["decisions"] else [])
     assert ask(url, "SELECT version FROM schema_version") == [(SCHEMA_VERSION,)]
+    assert list_indexes(url) == indexes
+    assert "decisions_by_person" in indexes

@@ -2,7 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from threading import Barrier
 
 import pytest
@@ -127,6 +127,31 @@ def test_undo_takes_back_one_after_another_and_leaves_others_alone(ledger: Ledge
         taken.append(back.uid if back else "")
     assert taken == ["b", "a", ""]
     assert find_verdict(ledger) == Verdict("agreed", "three", "", ("bob",))
+
+
+def test_undo_takes_back_what_was_decided_last_whatever_came_with_an_import(ledger: Ledger):
+    ahead = replace(make("a", "bob"), made_at=NOON + timedelta(hours=1))
+    brought = replace(make("c"), key=make_item(8).key, made_at=NOON - timedelta(days=1))
+    decide(ledger, ahead, 0)
+    decide(ledger, make("b"), 1)
+    with ledger.reviewing() as writes:
+        writes.add([brought])
+    decide(ledger, replace(make("d"), key=make_item(9).key), 0)
+    taken: list[str] = []
+    for uid in ("e", "f", "g"):
+        with ledger.reviewing() as writes:
+            back = writes.undo("ada", uid=uid, made_at=NOON)
+        taken.append(back.uid if back else "")
+    assert taken == ["d", "b", "c"]
+
+
+def test_a_decision_is_later_than_all_about_its_feature_whatever_came_with_an_import(
+    ledger: Ledger,
+):
+    ahead = decide(ledger, replace(make("a", "bob"), made_at=NOON + timedelta(hours=1)), 0)
+    with ledger.reviewing() as writes:
+        writes.add([replace(make("b", "cy"), made_at=NOON - timedelta(days=1))])
+    assert decide(ledger, make("c"), 2).made_at == ahead.made_at
 
 
 def test_nothing_is_redone_after_a_new_decision(ledger: Ledger):
