@@ -16,16 +16,13 @@ if TYPE_CHECKING:
 
 # rich takes a pipe for a terminal of 80 columns.
 _PIPED_WIDTH = 120
-# As shells count those whom SIGPIPE ended, which Python ignores.
-_NOBODY_READS = 128 + 13
 
 
 def show(renderable: "RenderableType") -> None:
-    """Print to stdout.
+    """Print to stdout, as far as somebody reads it.
 
     Raises:
         OutputError: It cannot be written.
-        SystemExit: Nobody reads any more.
     """
     from rich.console import Console
 
@@ -55,11 +52,10 @@ def wants_json(asked: bool) -> bool:
 
 
 def write_json(records: Iterable[object]) -> None:
-    """Write one JSON object a line to stdout.
+    """Write one JSON object a line to stdout, as far as somebody reads them.
 
     Raises:
         OutputError: It cannot be written.
-        SystemExit: Nobody reads any more.
     """
     lines = [_dump(record) for record in records]
     with _writing():
@@ -108,9 +104,8 @@ def _writing() -> Generator[None]:
             remedy="Set PYTHONIOENCODING=utf-8",
         ) from fault
     except BrokenPipeError:
-        # The reader has seen enough, as `head` does.
+        # The reader has seen enough, as `head` does. What else there is to do or tell goes on.
         _forget_rest()
-        sys.exit(_NOBODY_READS)
     except OSError as fault:
         _forget_rest()
         raise OutputError(f"could not be written: {fault.strerror}", where="stdout") from fault

@@ -105,16 +105,15 @@ def test_a_full_disk_is_one_error_and_the_end_of_python_none(
 
 
 @pytest.mark.parametrize("write", [lambda: show("text"), lambda: write_json([{"a": 1}])])
-def test_a_reader_that_has_gone_ends_the_command_as_shells_expect(
+def test_a_reader_that_has_gone_is_no_fault(
     monkeypatch: pytest.MonkeyPatch, write: Callable[[], None]
 ):
     reader, writer = os.pipe()
     os.close(reader)
     stdout = os.fdopen(writer, "w")
     monkeypatch.setattr("sys.stdout", stdout)
-    with pytest.raises(SystemExit) as ended:
-        write()
-    assert ended.value.code == 141
+    write()
+    write()
     # What is left in the buffer goes nowhere, without a fault.
     stdout.close()
 

@@ -248,7 +248,8 @@ class ReviewReads:
                 DECISIONS.c.seconds.is_not(None),
                 DECISIONS.c.act.in_(("accept", "edit", "reject", "role")),
             )
-            .order_by(DECISIONS.c.id.desc())
+            # By time, for which there is an index.
+            .order_by(DECISIONS.c.made_at.desc(), DECISIONS.c.id.desc())
             .limit(limit)
         )
         return list(self._connection.execute(took).scalars())

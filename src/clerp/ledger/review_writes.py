@@ -208,9 +208,9 @@ class ReviewWrites:
         return [read_decision(row) for row in rows]
 
     def _append_to(self, made: Sequence[Decision], decision: Decision) -> Decision:
-        # Of people whose clocks differ, who decides later also does so by the time; and what one
-        # of them decides next is later than what she decided before, of whatever feature. Imports
-        # come in any order.
+        # Of people whose clocks differ, who decides later does not do so earlier by the time; nor
+        # is what one of them decides next earlier than what she decided before, of whatever
+        # feature. Imports come in any order.
         person = {"asked": decision.annotator}
         own = self._connection.execute(_LAST_OF_PERSON, person).scalar()
         times = (decision.made_at, *(d.made_at for d in made), *filter(None, (own,)))

@@ -145,7 +145,7 @@ def test_undo_takes_back_what_was_decided_last_whatever_came_with_an_import(ledg
     assert taken == ["d", "b", "c"]
 
 
-def test_a_decision_is_later_than_all_about_its_feature_whatever_came_with_an_import(
+def test_no_decision_is_earlier_than_another_about_its_feature_whatever_came_with_an_import(
     ledger: Ledger,
 ):
     ahead = decide(ledger, replace(make("a", "bob"), made_at=NOON + timedelta(hours=1)), 0)
