@@ -1,6 +1,8 @@
 """Types of clerp, checked at every call while tests run."""
 
 import re
+import sys
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -8,29 +10,44 @@ from beartype import BeartypeConf
 from beartype.claw import beartype_package
 from jaxtyping import install_import_hook
 
-_OF_JAXTYPING = re.compile("^from jaxtyping import|^if TYPE_CHECKING:", re.MULTILINE)
+_OF_JAXTYPING = re.compile(
+    r"^from jaxtyping import|^if TYPE_CHECKING:"
+    r"|^ +@(?:cached_property|cache|lru_cache|\w+_validator)\b",
+    re.MULTILINE,
+)
+_SHAPE = re.compile(r"^(\w+) = \w+\[np\.ndarray, ", re.MULTILINE)
 
 
+@cache
 def check_types() -> None:
     """Check arguments and results, and the shapes of arrays in modules that name some.
 
-    Has to come before the first import of clerp. Shapes have to agree with each other within a
-    call, for which jaxtyping reads every call's arguments: that costs ten times what beartype
-    alone does, so other modules are left to it. But it cannot bear types that are not there when
-    a module runs.
+    Shapes have to agree with each other within a call, for which jaxtyping reads every call's
+    arguments. That costs ten times what beartype does alone, so modules without shapes are left to
+    beartype; but not those with types that are imported for pyright only, which its hook cannot
+    bear, or with methods that another decorator hides from it.
+
+    Raises:
+        RuntimeError: clerp was imported before, and would not be checked.
     """
+    if early := [name for name in sys.modules if name.partition(".")[0] == "clerp"]:
+        raise RuntimeError(f"types cannot be checked any more: {early[0]} is imported already")
     beartype_package("clerp", conf=BeartypeConf(claw_is_pep526=False))
     install_import_hook(list_modules_for_jaxtyping(), "beartype.beartype")
 
 
 def list_modules_for_jaxtyping() -> list[str]:
-    """Return the names of clerp's modules with shapes, or with types that only checkers import."""
+    """Return the names of the modules that `check_types` leaves to jaxtyping."""
     spec = find_spec("clerp")
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError("clerp is not installed: make install-test")
     folder = Path(spec.origin).parent
-    return [
-        ".".join(file.relative_to(folder.parent).with_suffix("").parts)
+    texts = {
+        ".".join(file.relative_to(folder.parent).with_suffix("").parts): file.read_text("utf-8")
         for file in sorted(folder.rglob("*.py"))
-        if _OF_JAXTYPING.search(file.read_text(encoding="utf-8"))
-    ]
+        # jaxtyping takes the name of a package for all that is in it.
+        if file.stem != "__init__"
+    }
+    shapes = "|".join(name for text in texts.values() for name in _SHAPE.findall(text))
+    named = re.compile(rf"{_OF_JAXTYPING.pattern}|\b(?:{shapes})\b", re.MULTILINE)
+    return [module for module, text in texts.items() if named.search(text)]

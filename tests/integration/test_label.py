@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from tests.labelled_sample import write_part
 
 import clerp
 from clerp.graph import read_graph
@@ -98,6 +99,14 @@ def test_the_order_of_several_graphs_changes_nothing(tmp_path: Path) -> None:
 
     assert france.read_bytes() == other_france.read_bytes()
     assert six.read_bytes() == other_six.read_bytes()
+
+
+def test_neither_the_order_of_graphs_nor_what_ran_before_changes_anything(tmp_path: Path):
+    parts = [write_part(tmp_path, graph.stem, 12) for graph in (FRANCE, SIX)]
+    first = clerp.label(parts, features=EVIDENCE, ledger=tmp_path / "a.db")
+    second = clerp.label(parts[::-1], features=EVIDENCE, ledger=tmp_path / "b.db")
+    assert [graph.graph.name for graph in second] == [SIX.stem, FRANCE.stem]
+    assert [graph.document for graph in first] == [graph.document for graph in second[::-1]]
 
 
 def test_every_feature_without_a_label_waits_in_the_ledger(run: Run) -> None:

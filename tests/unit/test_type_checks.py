@@ -1,5 +1,6 @@
 """Whether types are checked in tests at all."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from jaxtyping import TypeCheckError
 from tests.type_checks import list_modules_for_jaxtyping
 
 from clerp.evidence import ActivationExample
+from clerp.grouped import GroupedGraph
 from clerp.windows import SplitTokens, cut_tokens
 
 ANYTHING: Any = 3
@@ -24,6 +26,13 @@ def test_fields_are_checked():
         SplitTokens(ANYTHING, "", [], [])
 
 
+def test_what_other_decorators_keep_to_themselves_is_checked(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("clerp.grouped.graph.list_notes", lambda *_: ANYTHING)
+    grouped = SimpleNamespace(graph=None, grouping=None, address=lambda: "")
+    with pytest.raises(TypeCheckError, match="notes"):
+        GroupedGraph.notes.func(grouped)
+
+
 def test_shapes_are_checked():
     square = np.zeros((2, 2), np.float32)
     with pytest.raises(TypeCheckError, match="activations"):
@@ -31,5 +40,7 @@ def test_shapes_are_checked():
 
 
 def test_modules_with_shapes_are_told_from_those_without():
-    assert "clerp.evidence.record" in list_modules_for_jaxtyping()
-    assert "clerp.windows" not in list_modules_for_jaxtyping()
+    modules = list_modules_for_jaxtyping()
+    assert "clerp.evidence.record" in modules
+    assert "clerp.verbalizers.agreement" in modules
+    assert "clerp.windows" not in modules
