@@ -22,6 +22,7 @@ REVIEWED = SAMPLE / "counting-to-six.json"
 GROUPED = SAMPLE / "capital-of-france.json"
 CLICKED = "French"
 """A label, of whose nodes one is shown in detail."""
+_MOST_PICTURES = 20
 
 _PLACE = """(ids) => {
   const shown = [...document.querySelectorAll(".link-graph text.node")];
@@ -36,7 +37,7 @@ def draw_review(browser: Browser, folder: Path) -> bytes:
     clerp.label(REVIEWED, ledger=ledger)
     with _visit(browser, 1280, 800, "review", "--ledger", ledger, "--as", "ada") as page:
         page.wait_for_url("**/item/*")
-        return page.screenshot()
+        return _take_picture(page)
 
 
 def draw_supernodes(browser: Browser, folder: Path) -> bytes:
@@ -52,7 +53,17 @@ def draw_supernodes(browser: Browser, folder: Path) -> bytes:
         page.mouse.click(place["x"], place["y"])
         page.locator(".feature-example-list .text-wrapper").first.wait_for()
         page.mouse.move(0, 0)
-        return page.screenshot()
+        return _take_picture(page)
+
+
+def _take_picture(page: Page) -> bytes:
+    """Take one that is like the one before; on a busy machine the first may be painted in part."""
+    taken = page.screenshot()
+    for _ in range(_MOST_PICTURES):
+        before, taken = taken, page.screenshot()
+        if taken == before:
+            return taken
+    raise RuntimeError(f"the page does not come to rest: {_MOST_PICTURES} pictures differ")
 
 
 @contextmanager

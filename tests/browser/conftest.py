@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, ViewportSize, expect, sync_playwright
 from tests.browser.frontend import Frontend, Visit, serve_frontend
 from tests.browser.hub import Hub
 from tests.browser.review_page import Reviewers
@@ -24,6 +24,8 @@ _QUIET = (
     # What gets around the interception of requests finds no host either.
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
 )
+# How long a page takes says how busy the machine is; what does not come is waited for in vain.
+expect.set_options(timeout=30_000)
 _VIEWPORT: ViewportSize = {"width": 1400, "height": 1000}
 
 

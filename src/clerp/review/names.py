@@ -47,7 +47,8 @@ class NamesInUse:
             limit: How many features at most, of each name one.
         """
         weights: dict[Namesake, float] = defaultdict(float)
-        for word in read_words(text):
+        # In order, because the sum of floats depends on it.
+        for word in sorted(read_words(text)):
             bearers = self._by_word.get(word, ())
             if len(bearers) > max(1, _COMMON * self._n):
                 continue
