@@ -32,6 +32,7 @@ DOCUMENTS = (
     ROOT / "graphs/smollm2-135m/README.md",
     *sorted(ROOT.glob("plugins/*/README.md")),
 )
+_TOY = "plugins/clerp-nla/tests/tiny"
 _BLOCK = re.compile(r"^ *```(bash|python)\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
 
 
@@ -69,7 +70,9 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_transcoders(folder / "my-transcoders")
     save_transcoders(folder / "my-layers")
     (folder / "my-layers" / "config.yaml").unlink()
-    shutil.copytree(ROOT / "plugins/clerp-nla/tests/tiny", folder / "my-pair")
+    shutil.copytree(ROOT / _TOY, folder / _TOY)
+    for copying in {line for _, block in list_blocks("bash") for line in list_lines(block, "cp")}:
+        subprocess.run(shlex.split(copying), cwd=folder, check=True)
     (folder / "texts").mkdir()
     text = " ".join(random.Random(0).choices(WORDS, k=3000))
     (folder / "texts" / "counting.txt").write_text(text)

@@ -209,8 +209,8 @@ def _tell_reconstruction(found: Reconstruction) -> Iterator[SignalView]:
     if found.rank is not None:
         yield SignalView(
             "rank",
-            f"its own residual comes {found.rank:g}. of {found.n_distractors + 1}",
-            f"by chance {found.n_distractors / 2 + 1:g}.",
+            f"its own residual ranks {found.rank:g} of {found.n_distractors + 1}",
+            f"by chance {found.n_distractors / 2 + 1:g}",
         )
 
 

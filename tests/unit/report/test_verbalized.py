@@ -105,7 +105,7 @@ def test_each_signal_stands_with_its_control():
             "explains 0.62 of the variance (0.7 of 512 reference residuals); says nothing of truth",
             "with residuals that the texts are not about -0.75",
         ),
-        "rank": ("its own residual comes 2. of 64", "by chance 32.5."),
+        "rank": ("its own residual ranks 2 of 64", "by chance 32.5"),
         "agreement over samples": (
             "+0.25 (+0.12 to +0.38), p 0.01",
             "within 0.75, with other features 0.50; 5 against 40",

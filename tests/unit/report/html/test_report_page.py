@@ -264,7 +264,7 @@ def test_what_an_nla_says_is_told_with_its_signals_and_as_no_label():
         "1 of places where it is off 0.0-3 at ' the' A recipe.",
         "made of it say 'Rome' baez, no label",
         'It names "Paris" at the end.',
-        "rank its own residual comes 2. of 64 control: by chance 32.5.",
+        "rank its own residual ranks 2 of 64 control: by chance 32.5",
         "NLA experimental not available: made for another model",
     ):
         assert part in page.text, part

@@ -113,7 +113,7 @@ def test_what_an_nla_says_is_shown_with_its_signals_and_as_nothing_that_was_chec
         "1 of places where it is off 0.0-3 at ' the' A recipe.",
         "reconstruction explains 0.62 of the variance",
         "with residuals that the texts are not about -0.75",
-        "rank its own residual comes 2. of 64",
+        "rank its own residual ranks 2 of 64",
         "one control was left out",
     ):
         assert part in text, part
