@@ -116,16 +116,21 @@ def test_a_second_tab_meets_the_decision_of_the_first(ledger: Ledger):
         decide(ledger, make("b", label="Austin"), 0, of="ada")
 
 
+def undo_each(ledger: Ledger, *uids: str) -> list[str]:
+    """Undo as ada once for each uid; list what was taken back, empty where nothing was."""
+    taken: list[str] = []
+    for uid in uids:
+        with ledger.reviewing() as writes:
+            back = writes.undo("ada", uid=uid, made_at=NOON)
+        taken.append(back.uid if back else "")
+    return taken
+
+
 def test_undo_takes_back_one_after_another_and_leaves_others_alone(ledger: Ledger):
     decide(ledger, make("a", label="one"), 0)
     decide(ledger, make("b", label="two"), 1)
     decide(ledger, make("x", "bob", "three", is_settling=True), 2)
-    taken: list[str] = []
-    for uid in ("c", "d", "e"):
-        with ledger.reviewing() as writes:
-            back = writes.undo("ada", uid=uid, made_at=NOON)
-        taken.append(back.uid if back else "")
-    assert taken == ["b", "a", ""]
+    assert undo_each(ledger, "c", "d", "e") == ["b", "a", ""]
     assert find_verdict(ledger) == Verdict("agreed", "three", "", ("bob",))
 
 
@@ -137,12 +142,7 @@ def test_undo_takes_back_what_was_decided_last_whatever_came_with_an_import(ledg
     with ledger.reviewing() as writes:
         writes.add([brought])
     decide(ledger, replace(make("d"), key=make_item(9).key), 0)
-    taken: list[str] = []
-    for uid in ("e", "f", "g"):
-        with ledger.reviewing() as writes:
-            back = writes.undo("ada", uid=uid, made_at=NOON)
-        taken.append(back.uid if back else "")
-    assert taken == ["d", "b", "c"]
+    assert undo_each(ledger, "e", "f", "g") == ["d", "b", "c"]
 
 
 def test_no_decision_is_earlier_than_another_about_its_feature_whatever_came_with_an_import(
